@@ -1,0 +1,1 @@
+"""Benchmarks of the hub beside comparison applications; see README.md in this folder."""

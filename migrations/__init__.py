@@ -1,0 +1,1 @@
+"""Database migrations, run by ``hub db upgrade``. Installed as ``hub.migrations``."""

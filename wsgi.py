@@ -1,0 +1,5 @@
+"""What a WSGI server loads: ``gunicorn wsgi:app``."""
+
+from hub.serving import application
+
+app = application()
