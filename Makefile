@@ -4,12 +4,12 @@ PORT ?= 8000
 SIMULATOR_PORT ?= 8010
 VENV := .venv
 BIN := $(VENV)/bin
-PLUGINS := twilio watson demo simulator
+PLUGINS := twilio watson http_assistant openai webhooks attachments demo simulator
 EDITABLE := -e .[postgres] $(foreach plugin,$(PLUGINS),-e plugins/$(plugin))
 MANIFESTS := setup.cfg pyproject.toml constraints.txt requirements-dev.txt $(wildcard plugins/*/setup.cfg) Makefile
 JOBS ?= 2
 
-.PHONY: run test lint types unit wheels bench bench-webhook bench-turns bench-slow bench-latency bench-memory clean
+.PHONY: run test lint types unit wheels bench bench-webhook bench-turns bench-slow bench-latency bench-stages bench-memory clean
 
 run: $(VENV)/.installed
 	@$(BIN)/hub demo --port $(PORT) --simulator-port $(SIMULATOR_PORT)
@@ -28,7 +28,7 @@ unit: $(VENV)/.installed-dev
 	@mkdir -p .tmp
 	TMPDIR=$(CURDIR)/.tmp $(BIN)/pytest -n $(JOBS) --dist worksteal
 
-bench bench-webhook bench-turns bench-slow bench-latency bench-memory: $(VENV)/.installed-dev
+bench bench-webhook bench-turns bench-slow bench-latency bench-stages bench-memory: $(VENV)/.installed-dev
 	$(BIN)/python -m bench $(patsubst bench%,%,$(subst bench-,bench,$@))
 
 $(VENV)/bin/python:

@@ -17,6 +17,7 @@ from bench.profile import profile
 from bench.report import Report, save
 from bench.rounds import Bench
 from bench.sms import check_signature
+from bench.stages import stages
 from bench.throughput import slow, webhook, whole_turns
 
 PARTS: Mapping[str, Callable[[Bench], Awaitable[Report]]] = {
@@ -24,6 +25,7 @@ PARTS: Mapping[str, Callable[[Bench], Awaitable[Report]]] = {
     "turns": whole_turns,
     "slow": slow,
     "latency": latency,
+    "stages": stages,
     "memory": memory,
 }
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -78,6 +80,8 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    finally:
+        servers.remove_plugin()
     return 0
 
 

@@ -26,7 +26,7 @@ def _answered(answer: asyncio.Future[int], _now: float, status: int) -> None:
     answer.set_result(status)
 
 
-async def _one_at_a_time(bench: Bench, server: Server, requests: Webhooks) -> list[float]:
+async def one_at_a_time(bench: Bench, server: Server, requests: Webhooks) -> list[float]:
     """Seconds from each webhook to its send, five a second, one at a time; the first three are not counted."""
     loop = asyncio.get_running_loop()
     client = await Client.connect(server.port, 1)
@@ -50,7 +50,7 @@ async def _one_at_a_time(bench: Bench, server: Server, requests: Webhooks) -> li
     return taken[3:]
 
 
-def _stages(port: int) -> dict[str, float]:
+def stages_of(port: int) -> dict[str, float]:
     """Mean seconds of each stage of a turn, as the hub's own histograms tell it."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         text = answer.read().decode()
@@ -69,12 +69,12 @@ async def latency(bench: Bench) -> Report:
     stages: list[dict[str, float]] = []
 
     async def hub(server: Server) -> list[float]:
-        taken = await _one_at_a_time(bench, server, requests)
-        stages.append(await asyncio.to_thread(_stages, server.port))
+        taken = await one_at_a_time(bench, server, requests)
+        stages.append(await asyncio.to_thread(stages_of, server.port))
         return taken
 
     async def tutorial(server: Server) -> list[float]:
-        return await _one_at_a_time(bench, server, requests)
+        return await one_at_a_time(bench, server, requests)
 
     def tell(taken: list[float]) -> str:
         return f"p50 {milliseconds(percentile(taken, 50))} ms, p90 {milliseconds(percentile(taken, 90))} ms"

@@ -37,10 +37,10 @@ class Bench:
         """Run `app` on the core of the servers."""
         return servers.serving(app, self.cores.server)
 
-    def hub(self, turn_threads: int | None = None, delay_ms: int = 0) -> App:
-        """The hub over this bench's double."""
+    def hub(self, turn_threads: int | None = None, delay_ms: int = 0, hooks: int = 0) -> App:
+        """The hub over this bench's double, with so many plugins that have a premessage hook."""
         threads = self.turn_threads if turn_threads is None else turn_threads
-        return servers.hub(self.double_url, turn_threads=threads, delay_ms=delay_ms)
+        return servers.hub(self.double_url, turn_threads=threads, delay_ms=delay_ms, hooks=hooks)
 
     def tutorial(self) -> App:
         """The tutorial application over this bench's double."""

@@ -100,15 +100,15 @@ def tutorial(double: str, delay_ms: int = 0) -> App:
     return App("tutorial", "bench.tutorial:create()", environment)
 
 
-def hub(double: str, *, turn_threads: int, delay_ms: int = 0) -> App:
-    """The hub with the SMS plugin and an assistant that asks the double."""
+def hub(double: str, *, turn_threads: int, delay_ms: int = 0, hooks: int = 0) -> App:
+    """The hub with the SMS plugin, an assistant that asks the double, and so many plugins with a hook (up to 5)."""
     environment = {
         "HUB_DATABASE_URL": "sqlite:///{directory}/hub.sqlite3",
         "HUB_PUBLIC_URL": PUBLIC_URL,
         "HUB_SECRET_KEYS": Fernet.generate_key().decode(),
         "HUB_ALLOW_PRIVATE_URLS": "1",
         "HUB_TURN_THREADS": str(turn_threads),
-        "HUB_PLUGINS": "bench,twilio",
+        "HUB_PLUGINS": ",".join(["bench", "twilio", *(f"bench_hook_{number + 1}" for number in range(hooks))]),
     }
     configuration = _HUB_FILE.format(
         double=double, delay_ms=delay_ms, account=ACCOUNT_SID, token=AUTH_TOKEN, number=NUMBER
@@ -130,10 +130,15 @@ def require_hub() -> None:
     """
     if not (ROOT / "wsgi.py").exists():
         raise BenchError("there is no wsgi.py in this checkout: no hub to measure")
-    if any(entry.name == "bench" for entry in entry_points(group="hub.plugins")):
+    if any(entry.name == "bench_hook_5" for entry in entry_points(group="hub.plugins")):
         return
     print("installing the bench plugin (pip install -e bench/plugin)", flush=True)
     _run((sys.executable, "-m", "pip", "install", "-q", "--no-deps", "-e", str(ROOT / "bench" / "plugin")))
+
+
+def remove_plugin() -> None:
+    """Take the bench plugin out again: a hub that loads every installed plugin would run its hooks."""
+    _run((sys.executable, "-m", "pip", "uninstall", "-q", "-y", "hub-bench"))
 
 
 @asynccontextmanager

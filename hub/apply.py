@@ -15,18 +15,18 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from sqlalchemy import Connection, insert, select, update
 
 from hub import clock
-from hub.assistants import Settings
 from hub.directory import parse_settings
 from hub.errors import ConfigError
 from hub.ids import uuid7
 from hub.numbers import e164_or_short_code
 from hub.plugins import Registry
+from hub.settings import Settings
 from hub.store import Store
 from hub.store.models import Assistant, Integration
 from hub.vault import Vault
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_ASSISTANT_KEYS = frozenset({"plugin", "settings"})
+_ASSISTANT_KEYS = ("plugin", "settings")
 _INTEGRATION_KEYS = frozenset({"channel", "assistant", "line", "settings"})
 
 
@@ -88,7 +88,7 @@ def _apply_assistant(
     connection: Connection, registry: Registry, vault: Vault, name: str, table: Mapping[str, Any]
 ) -> Applied:
     key = f"assistant.{name}"
-    _only(table, _ASSISTANT_KEYS, key)
+    _only(table, frozenset((*_ASSISTANT_KEYS, *registry.sections)), key)
     row = connection.execute(select(Assistant.__table__).where(Assistant.name == name)).one_or_none()
     plugin = _text(table, "plugin", key) or (row.plugin if row else None)
     if plugin is None:
@@ -99,7 +99,12 @@ def _apply_assistant(
         raise ConfigError(f"{key}.plugin: no assistant plugin {plugin} is loaded (loaded: {known})")
     old = row if row is not None and row.plugin == plugin else None
     plain, secrets, changed = _settings(vault, kind.settings, old, table.get("settings", {}), f"{key}.settings")
-    values = {"plugin": plugin, "settings": plain, "secrets": secrets}
+    sections, section_secrets, sections_changed = _sections(vault, registry, row, table, key)
+    changed = changed or sections_changed
+    values = {
+        "plugin": plugin, "settings": plain, "secrets": secrets,
+        "sections": sections, "section_secrets": section_secrets,
+    }  # fmt: skip
     if row is None:
         connection.execute(
             insert(Assistant),
@@ -183,6 +188,38 @@ def _settings(vault: Vault, model: type[Settings], row: Any, given: Any, key: st
     if row is not None and plain == old_plain and secrets == old_secrets:
         return old_plain, row.secrets, False
     return plain, vault.seal(secrets), True
+
+
+def _sections(
+    vault: Vault, registry: Registry, row: Any, table: Mapping[str, Any], key: str
+) -> tuple[dict[str, Any], str | None, bool]:
+    """The plain sections, their sealed secrets, and whether either differs from `row`.
+
+    ``premessage = false`` removes a section with its secrets; one that the file does not name is kept.
+    """
+    old_plain: dict[str, Any] = dict(row.sections) if row is not None else {}
+    old_secrets = vault.open(row.section_secrets) if row is not None and row.section_secrets else {}
+    plain, secrets = dict(old_plain), dict(old_secrets)
+    for name in table.keys() - set(_ASSISTANT_KEYS):
+        given = table[name]
+        before = {**plain.pop(name, {}), **secrets.pop(name, {})}
+        if given is False:
+            continue
+        if not isinstance(given, dict):
+            raise ConfigError(f"{key}.{name}: must be a table, or false to remove it")
+        model = registry.sections[name].settings
+        merged = {**before, **given}
+        try:
+            parse_settings(model, merged)
+        except ConfigError as error:
+            raise ConfigError(f"{key}.{name}.{error}") from None
+        hidden = secret_fields(model)
+        plain[name] = {field: value for field, value in merged.items() if field not in hidden}
+        if kept := {field: value for field, value in merged.items() if field in hidden}:
+            secrets[name] = kept
+    if plain == old_plain and secrets == old_secrets:
+        return old_plain, row.section_secrets if row is not None else None, False
+    return plain, vault.seal(secrets) if secrets else None, True
 
 
 def _from_environment(value: Any, key: str, environ: Mapping[str, str]) -> Any:

@@ -6,28 +6,32 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from hub.services import Services
+from hub.settings import Settings
 from hub.turns import Turn
-
-
-class Settings(BaseModel):
-    """Base of every plugin's settings: unknown keys are refused, each field has a title and a description."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An assistant's answer to one turn.
+    """An assistant's answer to one turn, or a ``premessage`` hook's answer in the assistant's place.
 
-    :param response: the message response (``output.generic``, ``context`` …) of the message contract.
-    :param session_id: the assistant's own session id, kept for the next turn, or None.
+    :param response: the message response (``output.generic``, ``context`` …) of the message contract. Without a
+        ``context`` the stored one stays.
+    :param session_id: the assistant's own session id, kept for the next turn, or None. A hook's is not looked at.
     """
 
     response: dict[str, Any]
     session_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a ``premessage`` hook returns to refuse a turn: the assistant is not asked, the person gets `message`.
+
+    :param message: one text; an empty one refuses silently.
+    """
+
+    message: str
 
 
 class Assistant(ABC):
@@ -52,6 +56,13 @@ class Assistant(ABC):
         :raises AssistantFailed: no usable answer; the host asks once more when it is ``retryable``, then sends the
             integration's failure message.
         """
+
+    def end_session(self, session_id: str) -> None:
+        """A session is over (``terminateSession``): drop it on the assistant's side too, if it has any.
+
+        :raises AssistantFailed: it could not be; that is logged, and the assistant's own time-out will end it.
+        """
+        return
 
     def check(self) -> str:
         """One sentence for ``hub doctor`` on whether the assistant can be reached.

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Protocol
 from uuid import UUID
 
+from hub.characters import encodable
+
+LONGEST_NAME = 255
+
 
 class Keeper(Protocol):
     """What keeps the bytes; the host's media store."""
@@ -70,6 +74,8 @@ class Attachments:
         self._sniff = sniff
         self._new_id = new_id
         self.changes = 0
+        self._made: list[str] = []
+        self._closed = False
 
     def __iter__(self) -> Iterator[Attachment]:
         return iter(tuple(self._items))
@@ -77,20 +83,51 @@ class Attachments:
     def __len__(self) -> int:
         return len(self._items)
 
+    def copy(self) -> Attachments:
+        """A list of its own with the same files; what is changed there is not changed here."""
+        other = Attachments(list(self._items), self._keeper, self._sniff, self._new_id)
+        other.changes, other._made = self.changes, self._made
+        return other
+
+    def adopt(self, other: Attachments) -> None:
+        """Become what `other`, a copy, has become."""
+        self._items, self.changes = list(other._items), other.changes
+
+    @property
+    def touched(self) -> bool:
+        """Whether there is anything to note: changes, or files that were made and given up again."""
+        return bool(self.changes or self._made)
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The keys of all files that were kept through this list and its copies, for the host to note."""
+        return tuple(self._made)
+
+    def close(self) -> None:
+        """Take nothing more: whoever has this list is no longer waited for."""
+        self._closed = True
+
+    def _keep(self, data: bytes) -> str:
+        if self._closed:
+            raise RuntimeError("the turn has gone on without this hook")
+        key = self._keeper.keep(data)
+        self._made.append(key)
+        return key
+
     def take(self, attachment: Attachment) -> None:
         """Put a kept file at the end; for the host, which has noted it already."""
         self._items.append(attachment)
 
     def add(self, data: bytes, media_type: str = "", name: str = "") -> Attachment:
         """Keep `data` as a further attachment; its type is told by its content, `media_type` is only the hint."""
-        identifier = self._new_id()
+        key, identifier = self._keep(data), self._new_id()
         attachment = Attachment(
             id=identifier,
             media_type=self._sniff(data, media_type),
             size=len(data),
-            name=name,
+            name=encodable(str(name or ""))[:LONGEST_NAME],
             url=self._keeper.url(identifier),
-            key=self._keeper.keep(data),
+            key=key,
             _opener=self._keeper.open,
         )
         self._items.append(attachment)
@@ -104,7 +141,7 @@ class Attachments:
         """
         position = self._items.index(attachment)
         changed = replace(
-            attachment, media_type=self._sniff(data, media_type), size=len(data), key=self._keeper.keep(data)
+            attachment, media_type=self._sniff(data, media_type), size=len(data), key=self._keep(data)
         )
         self._items[position] = changed
         self.changes += 1

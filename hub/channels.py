@@ -13,9 +13,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from hub.assistants import Settings
 from hub.errors import WebhookMalformed
 from hub.services import Services
+from hub.settings import Settings
 
 DEFAULT_FAILURE_MESSAGE = "We're sorry, but we can't respond to your message."
 MAX_FIELDS = 500
@@ -206,6 +206,11 @@ class TextChannelSettings(Settings):
         title="Notify on session time-out",
         description="Ask the assistant for a farewell (input smsResponseTimeout) when a session times out.",
     )
+    combine_messages: bool = Field(
+        True,
+        title="Combine messages",
+        description="Put the texts of one answer into as few messages as keep their order; off: one message each.",
+    )
     replies_per_minute: int = Field(
         30,
         ge=1,
@@ -281,6 +286,15 @@ class TextChannel(Channel):
     def prepare(self, text: str) -> str:
         """The text as it should be sent, for channels that can save segments by replacing look-alike characters."""
         return text
+
+    def media_refused(self, media_type: str, size: int | None, sender: str, recipient: str) -> str | None:
+        """Why a file would not get from `sender` to `recipient`; None when it would.
+
+        :param media_type: lower case, without parameters; empty when nobody knows: only what holds for every file
+            counts then.
+        :param size: bytes, or None when nobody knows; also asked with the sum of a message's files and an empty type.
+        """
+        return None
 
 
 @dataclass(frozen=True, slots=True)

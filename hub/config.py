@@ -34,6 +34,7 @@ class Config:
     allow_private_urls: bool
     max_request_bytes: int
     max_answer_bytes: int
+    hook_seconds: int
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -58,6 +59,7 @@ class Config:
             allow_private_urls=_flag(env, "HUB_ALLOW_PRIVATE_URLS"),
             max_request_bytes=_number(env, "HUB_MAX_REQUEST_BYTES", 262_144, least=1_024, most=100_000_000),
             max_answer_bytes=_number(env, "HUB_MAX_ANSWER_BYTES", 2_000_000, least=1_024, most=100_000_000),
+            hook_seconds=_number(env, "HUB_HOOK_SECONDS", 60, least=1, most=3600),
         )
 
 

@@ -19,6 +19,10 @@ from urllib3.exceptions import LocationValueError
 logging.getLogger("requests_hardened.ip_filter").disabled = True
 
 
+class Unresolvable(LocationValueError):
+    """The name of a host has no address right now."""
+
+
 def checked_address(host: str, port: int | None) -> str:
     """The address of `host` to connect to.
 
@@ -29,7 +33,7 @@ def checked_address(host: str, port: int | None) -> str:
     except InvalidIPAddress:
         raise LocationValueError(f"{host} is a private address; HUB_ALLOW_PRIVATE_URLS=1 would allow it") from None
     except requests.RequestException:
-        raise LocationValueError(f"{host} cannot be resolved") from None
+        raise Unresolvable(f"{host} cannot be resolved") from None
 
 
 class _TimedReader(io.RawIOBase):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import Connection, bindparam, select
 
 from hub import clock
-from hub.directory import Directory
+from hub.directory import BoundIntegration, Directory
 from hub.errors import LeaseLost
 from hub.lane import Held, Leases
 from hub.log import get_logger
@@ -44,10 +44,18 @@ WakeAt = Callable[[UUID, datetime], None]
 
 @dataclass(slots=True)
 class _Course:
-    """What one drain of a lane has learned: whether the session wants a time-out turn, and when."""
+    """What one drain of a lane has learned.
+
+    :param known: a turn was finished, so `timeout` and `turn` are true.
+    :param timeout: when the session wants a time-out turn, if it does.
+    :param turn: the assistant has asked for a further turn.
+    :param farewells: sessions that are over, to be told to their assistants.
+    """
 
     known: bool = False
     timeout: datetime | None = None
+    turn: bool = False
+    farewells: list[tuple[BoundIntegration, str]] = field(default_factory=list)
 
 
 class Drain:
@@ -89,6 +97,8 @@ class Drain:
             self._put_aside(lane)
         finally:
             self._leases.forget(lane)
+        for bound, session in course.farewells:
+            self._turns.farewell(bound, session)
 
     def _take(self, connection: Connection, lane: UUID, course: _Course) -> Step | None:
         held = self._leases.take(connection, lane)
@@ -102,16 +112,17 @@ class Drain:
 
         def job(connection: Connection) -> Step | None:
             held = self._leases.hold(connection, work.lane.id, done=True)
-            delivery, course.timeout = self._progress.finish(connection, bound, work, result)
-            course.known = True
-            if delivery is not None:
-                return delivery
-            if work.kind == "timeout":
-                held = replace(held, session_id=None)
+            done = self._progress.finish(connection, bound, work, result, held.send_error)
+            course.known, course.timeout, course.turn = True, done.timeout, done.next_turn is not None
+            if done.delivery is not None:
+                return done.delivery
+            held = replace(held, turn_id=done.next_turn, session_id=None if done.ended else held.session_id)
             return self._next(connection, held, _HEAD.first(connection, {"lane": held.id}), course)
 
         began = time.perf_counter()
         step = self._store.write(job)
+        if (result.ends or work.kind == "timeout") and result.session_id:
+            course.farewells.append((bound, result.session_id))
         STAGE_SECONDS.labels("commit").observe(time.perf_counter() - began)
         self._turns.count(bound, work, result)
         return step
@@ -131,7 +142,7 @@ class Drain:
             self._leases.release(connection, delivery.lane, course.timeout)
             self._outbox.note(connection, bound, outcome)
             row = _HEAD.first(connection, {"lane": delivery.lane})
-            if row is None and course.known:
+            if row is None and course.known and not course.turn:
                 self._later(delivery.lane, course.timeout)
                 return None
             held = self._leases.take(connection, delivery.lane)
@@ -146,16 +157,29 @@ class Drain:
         if self.stopping.is_set():
             self._leases.release(connection, held.id, clock.now())
             return None
+        if row is not None and row.queue == "outbox":
+            if row.next_attempt_at is not None and row.next_attempt_at > clock.now():
+                self._release(connection, held.id, row.next_attempt_at)
+                return None
+            return self._outbox.attempt(connection, held.id, row)
         if held.turn_id is not None:
+            if self._unusable(self._progress.integration_of(connection, held.turn_id)):
+                self._wait(connection, held.id)
+                return None
             return self._progress.resume(connection, held)
         if row is None:
             return self._idle(connection, held, course)
-        if row.queue == "inbox":
-            return self._progress.begin(connection, held, self._directory.integration(row.integration_id), row)
-        if row.next_attempt_at is not None and row.next_attempt_at > clock.now():
-            self._release(connection, held.id, row.next_attempt_at)
+        if self._unusable(row.integration_id):
+            self._wait(connection, held.id)
             return None
-        return self._outbox.attempt(connection, held.id, row)
+        return self._progress.begin(connection, held, self._directory.integration(row.integration_id), row)
+
+    def _unusable(self, integration: UUID) -> bool:
+        """Whether the integration's channel is not loaded: its texts wait until it is."""
+        return self._directory.integration(integration).channel is None
+
+    def _wait(self, connection: Connection, lane: UUID) -> None:
+        self._release(connection, lane, clock.after(self._leases.seconds))
 
     def _idle(self, connection: Connection, held: Held, course: _Course) -> Step | None:
         """Nothing waits: a session that timed out and wants to say so, or the end of the lease."""

@@ -8,6 +8,10 @@ HubError
 ├── HttpFailed          an outside call failed; ``sent`` tells whether the request may have been processed
 ├── SendFailed          the provider did not accept a message; ``retryable`` and ``unknown`` decide what follows
 ├── AssistantFailed     an assistant did not answer; ``retryable`` decides about the one retry
+├── TurnFailed          a hook wants the turn to end with the failure message
+├── LogFailed           a ``logged`` hook could not pass an event on; ``retryable`` decides about further attempts
+├── ContractError       what a webhook put in place of a request or answer is not what the message contract says
+├── AuthenticationFailed  no credentials could be had for an outgoing call, which is then not made
 ├── MediaFailed         an attachment could not be fetched or kept; the turn goes on without it
 └── LeaseLost           another worker has taken the lane; this one stops where it is
 """
@@ -87,6 +91,28 @@ class AssistantFailed(HubError):
     def __init__(self, code: str, sentence: str, *, retryable: bool) -> None:
         super().__init__(sentence)
         self.code = code
+        self.retryable = retryable
+
+
+class TurnFailed(HubError):
+    """A hook wants the turn to fail: the assistant is not asked, the person gets the failure message.
+
+    :param code: short word or status for logs and metrics, for example ``422``.
+    """
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class LogFailed(HubError):
+    """A ``logged`` hook could not pass an event on.
+
+    :param retryable: a later attempt can succeed.
+    """
+
+    def __init__(self, sentence: str, *, retryable: bool) -> None:
+        super().__init__(sentence)
         self.retryable = retryable
 
 

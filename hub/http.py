@@ -33,7 +33,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from hub.connections import ANY_HOST, PUBLIC_HOSTS, checked_address
+from hub.connections import ANY_HOST, PUBLIC_HOSTS, Unresolvable, checked_address
 from hub.errors import HttpFailed
 
 CONNECT_SECONDS = 5.0
@@ -221,7 +221,8 @@ class HttpClient:
             )
             content = read_bounded(response, deadline, limit, url)
         except (LocationValueError, UnicodeError) as error:
-            raise HttpFailed(_sentence(url, "cannot be reached", error), sent=False, retryable=False) from error
+            passing = isinstance(error, Unresolvable)
+            raise HttpFailed(_sentence(url, "cannot be reached", error), sent=False, retryable=passing) from error
         except _NEVER_SENT as error:
             raise HttpFailed(_sentence(url, "cannot be reached", error), sent=False) from error
         except (ReadTimeoutError, TimeoutError) as error:
@@ -309,9 +310,8 @@ def _check_through_proxy(host: str, port: int | None) -> None:
     except ValueError:
         try:
             checked_address(host, port)
-        except LocationValueError as error:
-            if "cannot be resolved" not in str(error):
-                raise
+        except Unresolvable:
+            return
     else:
         checked_address(host, port)
 

@@ -30,9 +30,9 @@ _LIVE_SESSION = Prepared(
     .join(Lane, Lane.session_id == Session.id)
     .where(Lane.id == bindparam("lane"), Session.expires_at > bindparam("now"))
 )
-_OURS = select(Message.id, Message.sender, Message.recipient, Message.correlation, Message.provider_id).where(
-    Message.integration_id == bindparam("integration"), Message.direction == "outbound"
-)
+_OURS = select(
+    Message.id, Message.lane_id, Message.sender, Message.recipient, Message.correlation, Message.provider_id
+).where(Message.integration_id == bindparam("integration"), Message.direction == "outbound")
 _BY_ID = Prepared(_OURS.where(Message.id == bindparam("message")))
 _BY_PROVIDER_ID = Prepared(_OURS.where(Message.provider_id == bindparam("provider")))
 _FORWARD = Prepared(
@@ -209,7 +209,10 @@ class Inbox:
         )
         if message is None:
             return ""
-        _FORWARD.run(
+        failed = report.status in ("failed", "undelivered")
+        if failed:  # the lane first, as its worker does
+            connection.execute(select(Lane.id).where(Lane.id == message.lane_id).with_for_update())
+        moved = _FORWARD.run(
             connection,
             {
                 "message": message.id,
@@ -219,9 +222,18 @@ class Inbox:
                 "provider": report.provider_id,
             },
         )
+        if failed and moved:
+            note_failure(connection, message.lane_id, report.error_code or report.status, f"reported {report.status}")
         if report.opted_out:
             self.opt_out(connection, report.opt_out_sender or message.sender, message.recipient, "provider")
         return str(message.correlation)
+
+
+def note_failure(connection: Connection, lane: UUID, code: str, sentence: str) -> None:
+    """Note that a message did not reach the person; the next turn tells the assistant (``smsError``)."""
+    connection.execute(
+        update(Lane).where(Lane.id == lane).values(send_error={"code": code, "message": sentence[:500]})
+    )
 
 
 def _reported_message(connection: Connection, integration: UUID, report: DeliveryReport) -> Any:

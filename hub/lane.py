@@ -37,19 +37,19 @@ _TAKE = Prepared(
         or_(Lane.owner.is_(None), Lane.due_at <= bindparam("now"), Lane.owner == bindparam("me")),
     )
     .values(owner=bindparam("me"), due_at=bindparam("until"))
-    .returning(Lane.assistant_id, Lane.line, Lane.person, Lane.turn_id, Lane.session_id)
+    .returning(Lane.assistant_id, Lane.line, Lane.person, Lane.turn_id, Lane.session_id, Lane.send_error)
 )
 _HOLD = Prepared(
     update(Lane)
     .where(Lane.id == bindparam("lane"), Lane.owner == bindparam("me"))
     .values(due_at=bindparam("until"))
-    .returning(Lane.assistant_id, Lane.line, Lane.person, Lane.turn_id, Lane.session_id)
+    .returning(Lane.assistant_id, Lane.line, Lane.person, Lane.turn_id, Lane.session_id, Lane.send_error)
 )
 _HOLD_DONE = Prepared(
     update(Lane)
     .where(Lane.id == bindparam("lane"), Lane.owner == bindparam("me"))
     .values(due_at=bindparam("until"), turn_id=None)
-    .returning(Lane.assistant_id, Lane.line, Lane.person, Lane.turn_id, Lane.session_id)
+    .returning(Lane.assistant_id, Lane.line, Lane.person, Lane.turn_id, Lane.session_id, Lane.send_error)
 )
 _RELEASE = Prepared(
     update(Lane)
@@ -68,6 +68,7 @@ class Held:
     person: str
     turn_id: UUID | None
     session_id: UUID | None
+    send_error: dict[str, Any] | None
 
 
 class Leases:

@@ -82,8 +82,18 @@ class MediaStore:
         return UUID(hex=value) if value is not None else None
 
 
+_BRANDS = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "image/heic"),
+    **dict.fromkeys((b"mif1", b"msf1"), "image/heif"),
+    **dict.fromkeys((b"avif", b"avis"), "image/avif"),
+}
+"""Pictures in the container of films (ISO/IEC 23008-12), which are told from films by their brand."""
+
+
 def sniff(data: bytes, hint: str = "") -> str:
     """The media type of `data` by its content; `hint` only decides what plain text is called."""
+    if data[4:8] == b"ftyp" and data[8:12] in _BRANDS:
+        return _BRANDS[data[8:12]]
     try:
         found = puremagic.from_string(data, mime=True)
     except (puremagic.PureError, ValueError):

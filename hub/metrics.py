@@ -63,6 +63,8 @@ TURNS = Counter("hub_turns_total", "Turns by result", ["assistant", "result"])
 STAGE_SECONDS = Histogram("hub_turn_stage_seconds", "Time of a turn's stages", ["stage"], buckets=_SECONDS)
 SENDS = Counter("hub_sends_total", "Attempts to send a message by result and error code", ["channel", "result", "code"])
 HOOK_FAILURES = Counter("hub_hook_failures_total", "Hook calls that raised", ["plugin", "hook"])
+HOOK_SECONDS = Histogram("hub_hook_seconds", "Time of hook calls", ["plugin", "hook"], buckets=_SECONDS)
+LOGGED = Counter("hub_log_events_total", "Events offered to logged hooks by result", ["plugin", "result"])
 GUARD = Counter("hub_loop_guard_total", "Messages kept back by the loop guard", ["rule"])
 MEDIA = Counter("hub_media_total", "Inbound files by result", ["result"])
 

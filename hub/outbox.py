@@ -17,10 +17,11 @@ from sqlalchemy import Connection, bindparam, case, exists, func, select, update
 
 from hub import clock
 from hub.channels import RANK, Sent, Status, TextChannel, TextMessage
+from hub.characters import encodable
 from hub.directory import BoundIntegration
 from hub.errors import SendFailed
 from hub.ids import uuid7, uuid7_floor
-from hub.inbox import Inbox
+from hub.inbox import Inbox, note_failure
 from hub.log import get_logger
 from hub.metrics import GUARD, SENDS
 from hub.numbers import mask
@@ -225,7 +226,8 @@ class Outbox:
             return
         assert error is not None
         change = update(Message).where(Message.id == delivery.id, Message.queue == "outbox")
-        seen: dict[str, Any] = {"error_code": error.code, "error": str(error)[:500]}
+        code, sentence = encodable(error.code), encodable(str(error))[:500]
+        seen: dict[str, Any] = {"error_code": code, "error": sentence}
         if error.opted_out:
             sender = _text_channel(bound).opt_out_sender(delivery.message.sender)
             self._inbox.opt_out(connection, sender, delivery.message.recipient, "provider")
@@ -239,7 +241,8 @@ class Outbox:
         else:
             # When nobody knows, a later report of the provider is worth more than our guess.
             rank = 0 if error.unknown or delivery.unsure else RANK["failed"]
-            connection.execute(change.values(queue=None, status="failed", rank=rank, **seen))
+            if connection.execute(change.values(queue=None, status="failed", rank=rank, **seen)).rowcount:
+                note_failure(connection, delivery.lane, code, sentence)
 
     def count(self, bound: BoundIntegration, outcome: Outcome) -> None:
         """Log and count an outcome once it is committed."""

@@ -6,7 +6,6 @@ hook is silent and the order is that of the directory listing. So the walk over 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -19,12 +18,10 @@ from hub import hookspecs
 from hub.assistants import AssistantType
 from hub.channels import ChannelType
 from hub.log import get_logger
-from hub.turns import Turn
+from hub.sections import AssistantSection
 
 GROUP = "hub.plugins"
-
-OnHook = Callable[[str, str, str], None]
-"""Told of every hook call that raised: plugin, hook, error class."""
+BROADCASTS = ("premessage", "postmessage", "logged")
 
 
 @dataclass(slots=True)
@@ -41,6 +38,20 @@ class Plugin:
     hooks: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """One plugin's implementation of a broadcast hook.
+
+    :param arguments: the names of the hook's arguments that it takes.
+    :param sections: if any, it is called only for assistants that have one of these sections.
+    """
+
+    plugin: str
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+    sections: frozenset[str]
+
+
 class Registry:
     """All plugins of this process.
 
@@ -53,6 +64,7 @@ class Registry:
         self.channels: dict[str, ChannelType] = {}
         self.assistants: dict[str, AssistantType] = {}
         self.commands: dict[str, click.Command] = {}
+        self.sections: dict[str, AssistantSection] = {}
         self._owners: dict[tuple[str, str], Plugin] = {}
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
@@ -64,43 +76,20 @@ class Registry:
             self._fail(plugin, "named in HUB_PLUGINS but not installed")
             self.plugins.append(plugin)
         # Read once: a message passes here, so hooks nobody implements must cost nothing.
-        self._broadcasts = {name: self._implementations(name) for name in ("premessage", "postmessage")}
+        self._broadcasts = {name: self._implementations(name) for name in BROADCASTS}
 
     def failed(self) -> list[Plugin]:
         """The plugins that are installed (or asked for) but do not work, each with its error."""
         return [plugin for plugin in self.plugins if plugin.status == "failed"]
 
-    def listens(self, hook: str) -> bool:
-        """Whether any plugin implements the broadcast `hook`."""
-        return bool(self._broadcasts[hook])
+    def implementations(self, hook: str) -> tuple[Implementation, ...]:
+        """The plugins that implement the broadcast `hook`, in calling order."""
+        return self._broadcasts[hook]
 
-    def broadcast(
-        self,
-        hook: str,
-        turn: Turn,
-        value: dict[str, Any],
-        on_error: OnHook,
-        settled: Callable[[dict[str, Any]], dict[str, Any]],
-    ) -> dict[str, Any]:
-        """Pass `value` through every plugin's ``premessage`` or ``postmessage``.
-
-        Each plugin gets a copy of its own; a result of None leaves the value, anything but a dict is an error like a
-        raised one. What fails is logged with its plugin's name and passed over.
-
-        :param settled: called after each plugin that succeeded, so that changed attachments show in the request.
-        """
-        argument = "request" if hook == "premessage" else "response"
-        for name, implementation in self._broadcasts[hook]:
-            offered = {"turn": turn, argument: copy.deepcopy(value)}
-            try:
-                result = implementation.function(*(offered[wanted] for wanted in implementation.argnames))
-                if result is not None and not isinstance(result, dict):
-                    raise TypeError(f"returned {type(result).__name__} instead of a dict or None")
-                value = settled(value if result is None else result)
-            except (Exception, SystemExit) as error:
-                get_logger().error("hook_failed", plugin=name, hook=hook, error=type(error).__name__, exc_info=True)
-                on_error(name, hook, type(error).__name__)
-        return value
+    def owner(self, kind: str, name: str) -> str | None:
+        """The plugin that registered the channel, assistant, section or command `name`, or None."""
+        plugin = self._owners.get((kind, name))
+        return plugin.name if plugin else None
 
     def _load(self, point: EntryPoint, allowed: frozenset[str] | None) -> None:
         distribution = point.dist
@@ -141,6 +130,9 @@ class Registry:
                 for assistant in _all(implementation.function(), AssistantType, caller.name):
                     self._take(plugin, "assistant", assistant.name, self.assistants, assistant)
                     plugin.assistants.append(assistant.name)
+            elif caller.name == "register_sections":
+                for section in _all(implementation.function(), AssistantSection, caller.name):
+                    self._take(plugin, "section", section.name, self.sections, section)
             elif caller.name == "register_commands":
                 for command in _all(implementation.function(), click.Command, caller.name):
                     self._take(plugin, "command", str(command.name), self.commands, command)
@@ -158,6 +150,7 @@ class Registry:
             "channel": self.channels,
             "assistant": self.assistants,
             "command": self.commands,
+            "section": self.sections,
         }
         for kind, name in [key for key, owner in self._owners.items() if owner is plugin]:
             del tables[kind][name]
@@ -169,13 +162,25 @@ class Registry:
         plugin.error = reason
         get_logger().error("plugin_failed", plugin=plugin.name, distribution=plugin.distribution, reason=reason)
 
-    def _implementations(self, hook: str) -> list[tuple[str, pluggy.HookImpl]]:
+    def _implementations(self, hook: str) -> tuple[Implementation, ...]:
         """In calling order: ``tryfirst``, then by plugin name, then ``trylast``."""
-        implementations = sorted(
+        found = sorted(
             getattr(self._manager.hook, hook).get_hookimpls(),
             key=lambda each: (not each.tryfirst, each.trylast, each.plugin_name),
         )
-        return [(each.plugin_name, each) for each in implementations]
+        return tuple(
+            Implementation(
+                each.plugin_name,
+                each.function,
+                tuple(each.argnames),
+                frozenset(
+                    name
+                    for name, section in self.sections.items()
+                    if hook in section.hooks and self.owner("section", name) == each.plugin_name
+                ),
+            )
+            for each in found
+        )
 
 
 def _all(values: Any, kind: type, hook: str) -> list[Any]:

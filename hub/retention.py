@@ -13,7 +13,7 @@ from hub import clock
 from hub.ids import uuid7_floor
 from hub.media import MediaStore
 from hub.store import Store
-from hub.store.models import Attachment, Lane, Message, MessageEvent, Session, Turn
+from hub.store.models import Attachment, Lane, LogEvent, Message, MessageEvent, Session, Turn
 
 BATCH = 500
 
@@ -37,11 +37,15 @@ def purge(store: Store, media: MediaStore, *, attachment_days: float, conversati
     """
     attachments = _purge_files(store, media, attachment_days)
     before = clock.now() - timedelta(days=conversation_days)
-    store.write(
-        lambda connection: connection.execute(
+
+    def strays(connection: Connection) -> None:
+        """What belongs to no conversation: reports on messages of others, events no plugin takes any more."""
+        connection.execute(
             delete(MessageEvent).where(MessageEvent.message_id.is_(None), MessageEvent.created_at < before)
         )
-    )
+        connection.execute(delete(LogEvent).where(LogEvent.created_at < before))
+
+    store.write(strays)
     floor = uuid7_floor(clock.now() - timedelta(days=conversation_days))
     counts = [0, 0, 0, 0]
     while True:

@@ -24,6 +24,7 @@ sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(TEST_PLUGINS))
 
 from doubles import ScriptedAssistant  # noqa: E402
+from hooking import install  # noqa: E402, F401 - a fixture
 
 NUMBER = "+15550000001"
 LONGEST_SOCKET_FOLDER = 80

@@ -25,6 +25,7 @@ from sqlalchemy import select
 from hub import (
     Answer,
     Assistant,
+    AssistantSection,
     AssistantType,
     ChannelType,
     DeliveryReport,
@@ -105,6 +106,9 @@ class Script:
         self.gate = threading.Event()
         self.gate.set()
         self.inputs: list[str] = []
+        self.requests: list[dict[str, Any]] = []
+        self.turns: list[Turn] = []
+        self.ended: list[str] = []
         self.sessions: list[UUID] = []
         self.in_progress = 0
         self.most_in_progress = 0
@@ -114,6 +118,8 @@ class Script:
         text = request["input"]["text"]
         with self._lock:
             self.inputs.append(text)
+            self.requests.append(request)
+            self.turns.append(turn)
             self.sessions.append(turn.session.id)
             self.in_progress += 1
             self.most_in_progress = max(self.most_in_progress, self.in_progress)
@@ -172,11 +178,30 @@ class ScriptSettings(Settings):
     double: str = Field(title="Double", description="Name of the script of the test.")
     api_key: SecretStr | None = Field(None, title="API key", description="A secret.")
     tags: tuple[str, ...] = Field((), title="Tags", description="Some words.")
+    stateless: bool = Field(False, title="Stateless", description="The hub keeps the context.")
 
 
 class DoubleAssistant(Assistant):
+    @property
+    def stateless(self) -> bool:  # type: ignore[override]
+        return bool(self.settings.stateless)
+
     def answer(self, request: dict[str, Any], turn: Turn) -> Answer:
         return SCRIPTS[self.settings.double].answer(request, turn)
+
+    def end_session(self, session_id: str) -> None:
+        SCRIPTS[self.settings.double].ended.append(session_id)
+
+
+class NoteSettings(Settings):
+    word: str = Field(title="Word", description="What to say.")
+    secret: SecretStr | None = Field(None, title="Secret", description="A secret.")
+    enabled: bool = Field(True, title="Enabled", description="Off keeps the details.")
+
+
+@hookimpl
+def register_sections() -> list[AssistantSection]:
+    return [AssistantSection(name="note", title="Note", settings=NoteSettings)]
 
 
 @hookimpl
@@ -234,7 +259,7 @@ class LocalHub:
         self.script.gate.set()
         self.hub.stop()
         for thread in set(threading.enumerate()) - self._threads:
-            if thread.name.startswith("engine-"):
+            if thread.name.startswith(("engine-", "logs")):
                 thread.join(10)
         self.hub.store.close()
 
@@ -243,13 +268,28 @@ class LocalHub:
         database_url, folder, environment, plugins = self._arguments
         return LocalHub(database_url, folder, environment=environment, plugins=plugins, of=self)
 
-    def configure(self, integration: str = "sms", line: str | None = None, **settings: Any) -> None:
-        """Apply the assistant and one integration with these settings."""
-        table = {"channel": "sms_double", "assistant": "bot", "settings": {"double": self.name, **settings}}
+    def configure(
+        self,
+        integration: str = "sms",
+        line: str | None = None,
+        sections: dict[str, Any] | None = None,
+        stateless: bool = False,
+        **settings: Any,
+    ) -> None:
+        """Apply the assistant (with these sections) and one integration with these settings."""
+        # Most tests are about messages one by one.
+        own = {"double": self.name, "combine_messages": False, **settings}
+        table = {"channel": "sms_double", "assistant": "bot", "settings": own}
         if line is not None:
             table["line"] = line
         document = {
-            "assistant": {"bot": {"plugin": "double", "settings": {"double": self.name}}},
+            "assistant": {
+                "bot": {
+                    "plugin": "double",
+                    "settings": {"double": self.name, "stateless": stateless},
+                    **(sections or {}),
+                }
+            },
             "integration": {integration: table},
         }
         apply(document, self.hub.store, self.hub.registry, self.hub.vault)

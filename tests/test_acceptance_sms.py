@@ -1,8 +1,7 @@
-"""Acceptance cases of the SMS channel with IBM watsonx Assistant, over HTTP from one end to the other.
+"""Acceptance cases of the SMS channel with IBM watsonx Assistant: sessions and the first turn.
 
-A person texts at the simulated Twilio, which signs a webhook of a hub under gunicorn; the hub asks a stand-in of the
-assistant service; the answer leaves through Twilio's API. Each test names its case. Case 12 (a text to a number with
-which a call is going on) needs the phone channel and is not here.
+Each test names its case. Case 12 (a text to a number with which a call is going on) needs the phone channel and is not
+here.
 """
 
 from __future__ import annotations
@@ -10,119 +9,55 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
+from acceptance import ENVIRONMENT, Line, Site, running
 from conftest import PERSON
-from hub_simulator.messages import Message
-from hub_simulator.testing import RunningSimulator
 from signed import idle, query
-from watson_service import Call, WatsonService, said
-
-from hub.testing import RunningHub, wait_until
+from watson_service import Call, Reply
 
 TENANT = "+15550000001"
 USER = PERSON
 USER_MD5 = "180a2483b5bddb75b78cca01b2a0ff67"
-ENVIRONMENT = {"environment_id": "e-1"}
 API_KEY = "key-for-tests-0123456789"
-JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffdb004300") + bytes(64) + bytes.fromhex("ffd9")
 
-# One assistant and one integration each, so that every test sees only the calls it caused.
-ASSISTANTS: dict[str, dict[str, Any]] = {
-    "first": {**ENVIRONMENT},
-    "again": {**ENVIRONMENT},
-    "numbers": {**ENVIRONMENT},
-    "silent": {**ENVIRONMENT},
-    "breaks": {**ENVIRONMENT},
-    "stateless": {**ENVIRONMENT, "stateless": True},
-    "older": {},
-    "iam": {**ENVIRONMENT, "auth": "iam", "api_key": API_KEY},
-    "long": {**ENVIRONMENT},
-    "empty": {**ENVIRONMENT},
-    "media": {**ENVIRONMENT},
-}
-NUMBERS = {name: (f"+1555000{1000 + position}",) for position, name in enumerate(ASSISTANTS)}
-NUMBERS |= {"first": (TENANT,), "numbers": ("+15550002001", "+15550002002")}
-
-
-@dataclass
-class Site:
-    """The running hub and both of its ends."""
-
-    hub: RunningHub
-    twilio: RunningSimulator
-    service: WatsonService
-
-    def text(self, name: str, body: str = "", person: str = USER, number: int = 0, **more: Any) -> Message:
-        """`person` texts a number of the integration `name`; the webhook must be answered 200."""
-        message = self.twilio.text(person, NUMBERS[name][number], body, **more)
-        assert [attempt.status for attempt in message.attempts] == [200]
-        return message
-
-    def texts(self, name: str, *bodies: str, **more: Any) -> list[Call]:
-        """One text after the other, each sent when the one before was answered; returns the calls of the service."""
-        for body in bodies:
-            answers = len(self.service.of(name, "message"))
-            self.text(name, body, **more)
-            wait_until(lambda before=answers: len(self.service.of(name, "message")) > before, what=f"the turn {body!r}")
-            idle(self.hub)
-        return self.service.of(name)
-
-    def answers(self, name: str, person: str = USER) -> list[str]:
-        """The texts `person` got from the integration `name`."""
-        return [message.body for message in self.twilio.messages(to=person) if message.from_ in NUMBERS[name]]
+# One assistant and one integration each, so that every test sees all the calls it caused, and no others.
+LINES = (
+    Line("first", (TENANT,)),
+    Line("again", ("+15550001001",)),
+    Line("numbers", ("+15550002001", "+15550002002")),
+    Line("silent", ("+15550001002",), channel={"initiate_from_inbound": False}),
+    Line("breaks", ("+15550001003",)),
+    Line("stateless", ("+15550001004",), {**ENVIRONMENT, "stateless": True}),
+    Line("older", ("+15550001005",), {}),
+    Line("iam", ("+15550001006",), {**ENVIRONMENT, "auth": "iam", "api_key": API_KEY}),
+)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    numbers = tuple(number for each in NUMBERS.values() for number in each)
-    with (
-        RunningSimulator(numbers=numbers) as twilio,
-        WatsonService() as service,
-        RunningHub(tmp_path_factory.mktemp("hub"), {"HUB_PLUGINS": "twilio,watson"}) as hub,
-    ):
-        common = {"url": service.url, "iam_url": service.root, "auth": "none"}
-        account = {"account_sid": twilio.account_sid, "auth_tokens": [twilio.auth_token], "base_url": twilio.url}
-        hub.apply(
-            {
-                "assistant": {
-                    name: {"plugin": "watson", "settings": {**common, "assistant_id": name, **settings}}
-                    for name, settings in ASSISTANTS.items()
-                },
-                "integration": {
-                    name: {
-                        "channel": "sms_twilio",
-                        "assistant": name,
-                        "settings": {
-                            **account,
-                            "phone_numbers": list(NUMBERS[name]),
-                            "failure_message": "F!",
-                            "initiate_from_inbound": name != "silent",
-                        },
-                    }
-                    for name in ASSISTANTS
-                },
-            }
-        )
-        for name, given in NUMBERS.items():
-            for number in given:
-                twilio.configure(f"{hub.url}/webhooks/{name}/message", number=number)
-        yield Site(hub, twilio, service)
+    with running(tmp_path_factory.mktemp("hub"), *LINES) as site:
+        yield site
+
+
+def calls(site: Site, line: str, *bodies: str) -> list[Call]:
+    """The calls of the service after USER has sent these texts, each after the answer to the one before."""
+    for body in bodies:
+        site.talk(line, USER).says(body)
+    return site.service.of(line)
 
 
 @pytest.fixture(scope="module")
 def first(site: Site) -> list[Call]:
     """The calls that the very first text of USER to TENANT led to."""
-    return site.texts("first", "hello")
+    return calls(site, "first", "hello")
 
 
 def test_case_1_a_first_text_creates_a_session_and_is_itself_the_first_turn(site: Site, first: list[Call]) -> None:
     assert [call.kind for call in first] == ["create", "message"]
     assert first[1].body["input"]["text"] == "hello"
-    assert site.answers("first") == ["you said hello"]
+    assert [message.body for message in site.talk("first", USER).received] == ["you said hello"]
 
 
 def test_case_2_the_message_is_a_text_and_asks_for_the_context(first: list[Call]) -> None:
@@ -137,6 +72,7 @@ def test_case_3_the_user_id_is_the_md5_of_the_number_and_never_the_number(first:
     assert body["context"]["global"]["system"]["user_id"] == USER_MD5
     assert body["input"]["source"] == {"type": "user", "id": USER_MD5}
     assert body.get("user_id") == USER_MD5
+    assert USER not in str((body["input"], body["context"]["global"], body["user_id"]))
 
 
 def test_case_4_text_messaging_carries_both_numbers_and_a_request_id(first: list[Call]) -> None:
@@ -161,50 +97,53 @@ def test_case_6_the_channel_is_sms_and_its_user_the_phone_number(first: list[Cal
 
 
 def test_case_7_a_second_text_goes_to_the_same_session(site: Site) -> None:
-    calls = site.texts("again", "hello", "again")
-    assert [call.kind for call in calls] == ["create", "message", "message"]
-    assert calls[1].session == calls[2].session is not None
-    assert calls[2].body["input"]["text"] == "again"
+    create, one, two = calls(site, "again", "hello", "again")
+    assert (create.kind, one.kind, two.kind) == ("create", "message", "message")
+    assert one.session == two.session == create.session is not None
+    assert two.input["text"] == "again"
 
 
 def test_case_10_two_numbers_are_two_sessions_and_each_answers_by_itself(site: Site) -> None:
-    one, other = NUMBERS["numbers"]
-    site.texts("numbers", "to one", number=0)
-    calls = site.texts("numbers", "to other", number=1)
-    assert [call.kind for call in calls] == ["create", "message"] * 2
-    assert calls[1].session != calls[3].session
-    sent = [(message.from_, message.body) for message in site.twilio.messages(to=USER) if message.from_ in (one, other)]
-    assert sent == [(one, "you said to one"), (other, "you said to other")]
+    one, other = site.talk("numbers", USER), site.talk("numbers", USER, number=1)
+    assert one.says("to one") == ["you said to one"]
+    assert other.says("to other") == ["you said to other"]
+    assert one.says("to one again") == ["you said to one again"]
+    made = site.service.of("numbers")
+    assert [call.kind for call in made] == ["create", "message", "create", "message", "message"]
+    assert made[1].session == made[4].session != made[3].session
+    assert len(one.received) == 2
+    assert len(other.received) == 1
 
 
 def test_case_11_without_initiate_inbound_a_stray_text_is_accepted_and_nobody_acts_on_it(site: Site) -> None:
-    message = site.text("silent", "hi")
+    talk = site.talk("silent", USER)
+    message = talk.text("hi")
     kept = query(site.hub, "SELECT queue, turn_id, status FROM message WHERE provider_id = :sid", sid=message.sid)
     assert [tuple(row) for row in kept] == [(None, None, "received")]
     idle(site.hub)
     assert site.service.of("silent") == []
-    assert site.answers("silent") == []
+    assert talk.received == []
 
 
 def test_case_13_line_breaks_and_tabs_become_one_space(site: Site) -> None:
-    site.texts("breaks", "line1\nline2\tx", "line1\r\n\r\nline2\t\tx")
-    given = [call.body["input"]["text"] for call in site.service.of("breaks", "message")]
-    assert given == ["line1 line2 x"] * 2
+    made = calls(site, "breaks", "line1\nline2\tx", "line1\r\n\r\nline2\t\tx")
+    assert [call.input["text"] for call in made if call.kind == "message"] == ["line1 line2 x"] * 2
 
 
 def test_case_15_a_stateless_assistant_gets_its_whole_context_back(site: Site) -> None:
-    one, two = site.texts("stateless", "one", "two")
+    site.talk("stateless", USER).script(Reply(variables={"name": "Ann"}))
+    one, two = calls(site, "stateless", "one", "two")
     assert (one.kind, two.kind) == ("message", "message")
     assert one.session is two.session is None
     assert "session_id" not in one.body["context"]["global"]
     part = two.body["context"]["global"]
     assert uuid.UUID(part["session_id"])
-    assert part["system"]["state"] == "after one"
-    assert two.variables["smsUserPhoneNumber"] == USER
+    assert (part["system"]["state"], part["system"]["turn_count"]) == ("after one", 1)
+    assert (two.variables["name"], two.variables["smsUserPhoneNumber"]) == ("Ann", USER)
 
 
 def test_case_17_without_an_environment_the_older_path_is_used(site: Site) -> None:
-    create, message = site.texts("older", "hello")
+    create, message = calls(site, "older", "hello")
     assert create.path.endswith("/v2/assistants/older/sessions")
     assert message.path.endswith(f"/v2/assistants/older/sessions/{message.session}/message")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", message.query["version"])
@@ -218,59 +157,12 @@ def test_case_18_with_an_environment_it_stands_in_the_path(first: list[Call]) ->
 
 
 def test_case_19_two_turns_sign_in_once_and_use_the_same_bearer(site: Site) -> None:
-    calls = site.texts("iam", "one", "two")
+    made = calls(site, "iam", "one", "two")
     (token,) = [call for call in site.service.calls if call.kind == "token"]
     assert token.body == {
         "grant_type": "urn:ibm:params:oauth:grant-type:apikey",
         "apikey": API_KEY,
         "response_type": "cloud_iam",
     }
-    assert {call.headers["Authorization"] for call in calls} == {f"Bearer {site.service.token}"}
-    assert [call.kind for call in calls] == ["create", "message", "message"]
-
-
-def test_case_32_a_text_of_2000_characters_becomes_two_messages_cut_at_white_space(site: Site) -> None:
-    long = " ".join(f"word{number:04}" for number in range(223))[:2000].strip()
-    assert len(long) == 2000
-    site.service.answers["long"] = lambda text: [said(long)]
-    site.texts("long", "tell me")
-    parts = site.answers("long")
-    assert len(parts) == 2
-    assert all(len(part) <= 1600 for part in parts)
-    assert " ".join(parts) == long
-
-
-def test_case_37_an_empty_answer_sends_nothing_and_the_session_lives_on(site: Site) -> None:
-    site.service.answers["empty"] = lambda text: [said("here again")] if text == "two" else []
-    calls = site.texts("empty", "one", "two")
-    assert [call.kind for call in calls] == ["create", "message", "message"]
-    assert calls[1].session == calls[2].session
-    assert site.answers("empty") == ["here again"]
-
-
-@pytest.fixture(scope="module")
-def picture(site: Site) -> tuple[Call, Call]:
-    """The turns of a picture without a text, and of a text after it."""
-    taken: Callable[[], bool] = lambda: len(site.service.of("media", "message")) == 1  # noqa: E731
-    site.text("media", media=[("image/jpeg", JPEG)])
-    wait_until(taken, what="the turn of the picture")
-    idle(site.hub)
-    first, second = [call for call in site.texts("media", "no picture") if call.kind == "message"]
-    return first, second
-
-
-def test_case_38_a_picture_is_an_attachment_and_stands_in_sms_media(site: Site, picture: tuple[Call, Call]) -> None:
-    given = picture[0].body["input"]
-    assert given["text"] == ""
-    (attachment,) = given.get("attachments", [None])
-    assert attachment is not None, site.hub.events("attachment_not_fetched")
-    assert attachment["media_type"] == "image/jpeg"
-    assert attachment["url"].startswith(f"{site.hub.url}/media/")
-    assert picture[0].variables["smsMedia"] == [{"mediaURL": attachment["url"], "mediaContentType": "image/jpeg"}]
-
-
-def test_case_39_the_turn_after_it_has_neither(picture: tuple[Call, Call]) -> None:
-    second = picture[1]
-    assert second.body["input"]["text"] == "no picture"
-    assert "attachments" not in second.body["input"]
-    assert second.variables["smsMedia"] == []
+    assert {call.headers["Authorization"] for call in made} == {f"Bearer {site.service.token}"}
+    assert [call.kind for call in made] == ["create", "message", "message"]

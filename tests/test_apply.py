@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from inprocess import SECRET_KEY, LocalHub
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
-from hub import Settings
+from hub import Settings, clock
 from hub.apply import Applied, apply, read_file, secret_fields
 from hub.errors import ConfigError
-from hub.store.models import Assistant, Base, Integration
+from hub.store.models import Assistant, Base, Integration, PluginSecret
 from hub.vault import Vault
 
 SECRET = "hunter2-hunter2"
@@ -245,3 +246,112 @@ class TestSecrets:
         apply_text()
         bound = local.bound("support-sms")
         assert "hunter2" not in repr(bound.channel.integration)  # type: ignore[union-attr]
+
+
+NOTE = """
+[assistant.support.note]
+word = "hello"
+secret = { env = "API_KEY" }
+"""
+
+
+class TestSections:
+    """Tables that plugins add to an assistant."""
+
+    def section(self, local: LocalHub) -> Any:
+        local.hub.directory.refresh()
+        return local.bound("support-sms").assistant.sections.get("note")
+
+    def test_it_is_stored_and_parsed_and_applying_it_again_changes_nothing(
+        self, apply_text: Apply, local: LocalHub
+    ) -> None:
+        apply_text(FILE + NOTE)
+        settings = self.section(local)
+        assert (settings.word, settings.secret.get_secret_value()) == ("hello", SECRET)
+        assert {done.change for done in apply_text(FILE + NOTE)} == {"unchanged"}
+
+    def test_what_a_later_file_does_not_name_is_kept(self, apply_text: Apply, local: LocalHub) -> None:
+        apply_text(FILE + NOTE)
+        assert {done.change for done in apply_text(FILE)} == {"unchanged"}
+        apply_text("[assistant.support.note]\nword = 'bye'")
+        settings = self.section(local)
+        assert (settings.word, settings.secret.get_secret_value()) == ("bye", SECRET)
+
+    def test_switched_off_it_keeps_its_details(self, apply_text: Apply, local: LocalHub) -> None:
+        apply_text(FILE + NOTE)
+        apply_text("[assistant.support]\nnote = { enabled = false }")
+        assert self.section(local) is None
+        apply_text("[assistant.support]\nnote = { enabled = true }")
+        assert self.section(local).secret.get_secret_value() == SECRET
+
+    def test_false_removes_it_with_its_secret(self, apply_text: Apply, local: LocalHub) -> None:
+        apply_text(FILE + NOTE)
+        assert apply_text("[assistant.support]\nnote = false")[0].change == "updated"
+        (row,) = local.rows(Assistant)
+        assert (row.sections, row.section_secrets) == ({}, None)
+        assert self.section(local) is None
+
+    @pytest.mark.parametrize(
+        ("table", "message"),
+        [
+            ("note = 7", "assistant.support.note: must be a table, or false to remove it"),
+            ("note = { }", "assistant.support.note.word: Field required"),
+            ("note = { word = 'x', wrod = 'y' }", "assistant.support.note.wrod: Extra inputs are not permitted"),
+            ("notes = { }", "assistant.support.notes: unknown key (known: note, plugin, settings)"),
+        ],
+    )
+    def test_what_is_wrong_is_named_and_changes_nothing(
+        self, apply_text: Apply, local: LocalHub, table: str, message: str
+    ) -> None:
+        apply_text()
+        before = everything(local)
+        with pytest.raises(ConfigError) as caught:
+            apply_text(f"[assistant.support]\n{table}")
+        assert str(caught.value).startswith(message)
+        assert everything(local) == before
+
+    def test_no_secret_of_it_is_readable_in_the_database(self, apply_text: Apply, local: LocalHub) -> None:
+        apply_text(FILE + NOTE)
+        assert SECRET not in str(everything(local))
+
+    def test_an_assistant_with_a_section_nobody_takes_does_not_answer_as_if_it_had_none(
+        self, apply_text: Apply, local: LocalHub
+    ) -> None:
+        apply_text(FILE + NOTE)
+        local.hub.store.write(
+            lambda connection: connection.execute(update(Assistant).values(sections={"gone": {"x": 1}}))
+        )
+        local.hub.registry.sections.pop("note")
+        local.hub.directory._stamp = None
+        local.hub.directory.refresh()
+        assistant = local.bound("support-sms").assistant
+        assert assistant.instance is None
+        assert assistant.error == "ConfigError: no loaded plugin takes its section gone"
+
+
+def test_a_change_is_noticed_whatever_the_clock_of_the_host_that_made_it(apply_text: Apply, local: LocalHub) -> None:
+    apply_text()
+    local.hub.directory.refresh()
+    assert local.bound("support-sms").line == "main"
+    behind = clock.now() - timedelta(days=1)
+    local.hub.store.write(
+        lambda connection: connection.execute(update(Integration).values(line="other", updated_at=behind))
+    )
+    local.hub.directory.refresh()
+    assert local.bound("support-sms").line == "other"
+
+
+class TestPluginSecrets:
+    def test_a_value_is_kept_encrypted_by_plugin_and_name(self, local: LocalHub) -> None:
+        secrets = local.hub.directory.services("one").secrets
+        assert secrets.get("token") is None
+        secrets.put("token", {"refresh_token": SECRET})
+        secrets.put("token", {"refresh_token": f"{SECRET}-2"})
+        assert secrets.get("token") == {"refresh_token": f"{SECRET}-2"}
+        assert local.hub.directory.services("two").secrets.get("token") is None
+        (row,) = local.rows(PluginSecret)
+        assert SECRET not in row.sealed
+
+    def test_a_value_that_is_too_large_is_refused(self, local: LocalHub) -> None:
+        with pytest.raises(ConfigError, match="100000 bytes"):
+            local.hub.directory.services("one").secrets.put("token", {"x": "y" * 100_000})

@@ -1,78 +1,47 @@
 """Promises are executable: what README and docs say is cut out, run and compared with the code.
 
-``python tests/test_docs.py`` writes docs/settings.md anew.
+``python tests/test_docs.py`` writes anew what is made from models: docs/settings.md and the message contract.
 """
 
 from __future__ import annotations
 
 import ast
 import configparser
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from types import ModuleType
+from typing import Any, get_args
 
 import click
 import pytest
-from pydantic import SecretStr
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from inprocess import LocalHub
+from jsonschema import Draft202012Validator
+from made_pages import MADE, REFRESH
+from pages import DOCS, PAGES, ROOT, blocks, code_spans, name_of, prose
 
-from hub import hookspecs
+import hub as hub_package
+from hub import hookspecs, testing
 from hub.apply import apply, read_file
-from hub.assistants import Settings
 from hub.channels import Status
 from hub.cli import hub as hub_command
 from hub.hub import Hub
-from hub.plugins import Registry
+from hub.plugins import GROUP, Registry
 from hub.store import schema
 
-ROOT = Path(__file__).parent.parent
-DOCS = ROOT / "docs"
 PLUGINS = frozenset(folder.name for folder in (ROOT / "plugins").iterdir() if (folder / "setup.cfg").exists())
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("plugins/*/README.md"), ROOT / "bench/README.md"])
-REFRESH = ".venv/bin/python tests/test_docs.py"
 ANYTHING = {
     "TWILIO_ACCOUNT_SID": f"AC{'0' * 32}",
     "TWILIO_API_KEY_SID": f"SK{'0' * 32}",
     "TWILIO_MESSAGING_SERVICE_SID": f"MG{'0' * 32}",
 }
 """Values of environment variables in TOML blocks that must have a form; every other one is just a word."""
-
-
-FENCE = r"^( *)```(\w*)(?: title=\"([^\"]+)\")?\n(.*?)^\1```$"
-
-
-class Block(NamedTuple):
-    """A fenced code block of a page."""
-
-    page: Path
-    language: str
-    title: str
-    text: str
-
-
-def name_of(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
-def blocks(page: Path) -> list[Block]:
-    found = re.finditer(FENCE, page.read_text(), re.M | re.S)
-    return [Block(page, each[2], each[3] or "", textwrap.dedent(each[4])) for each in found]
-
-
-def prose(page: Path) -> str:
-    """A page without its code blocks."""
-    return re.sub(FENCE, "", page.read_text(), flags=re.M | re.S)
-
-
-def code_spans(page: Path) -> list[str]:
-    return [" ".join(span.replace(r"\|", "|").split()) for span in re.findall(r"`([^`]+)`", prose(page))]
 
 
 def strings_of(folder: str) -> Iterator[str]:
@@ -145,6 +114,33 @@ def test_every_hook_is_documented_with_its_exact_signature() -> None:
     assert {hook.name for hook in hooks} <= set(spans)
 
 
+def test_every_public_name_is_listed() -> None:
+    text = (DOCS / "plugins.md").read_text().split("## Everything you may import")[1].split("\n## ")[0]
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert sorted(name for cell in cells for name in re.findall(r"`(\w+)`", cell)) == sorted(hub_package.__all__)
+    kit = set(re.findall(r"`(\w+)`", text.split("`hub.testing` has")[1]))
+    assert all(hasattr(testing, name) for name in kit)
+
+
+def test_the_section_of_the_page_works(tmp_path: Path) -> None:
+    """Called for the assistant that has the table, and for no other."""
+    (source,) = (block.text for block in blocks(DOCS / "plugins.md") if "register_sections" in block.text)
+    names: dict[str, Any] = {"__name__": "glossary"}
+    exec("from typing import Any\nfrom pydantic import Field\nfrom hub import *\n" + source, names)
+    module = ModuleType("glossary")
+    vars(module).update({name: each for name, each in names.items() if name in ("register_sections", "premessage")})
+    sys.modules["glossary"] = module
+    try:
+        point = EntryPoint("glossary", "glossary", GROUP)
+        with LocalHub(f"sqlite:///{tmp_path / 'hub.sqlite3'}", tmp_path, plugins=[point]) as hub:
+            hub.converse("hullo")
+            hub.configure(sections={"glossary": {"words": {"hullo": "hello"}}})
+            hub.converse("hullo")
+            assert hub.script.inputs == ["hullo", "hello"]
+    finally:
+        del sys.modules["glossary"]
+
+
 # --- docs/configuration.md, docs/settings.md --------------------------------------------------------------------------
 
 
@@ -158,73 +154,34 @@ def test_every_environment_variable_is_documented_and_no_other() -> None:
         assert set(re.findall(r"\bHUB_[A-Z_]+[A-Z]\b", page.read_text())) - {"HUB_URL"} <= known, name_of(page)
 
 
-def settings_page() -> str:
-    """docs/settings.md as the models say."""
-    registry = Registry(PLUGINS)
-    lines = [
-        "# Settings of channels and assistants",
-        "",
-        f"Made from the models; do not edit. To refresh: `{REFRESH}`.",
-        "",
-        "A setting marked *secret* is encrypted in the store. A setting without a default is needed.",
-    ]
-    for kind, types in (("Channel", registry.channels), ("Assistant", registry.assistants)):
-        for name, each in sorted(types.items()):
-            lines += ["", f"## {kind} `{name}`", "", each.title + ".", ""]
-            lines += _table(each.settings)
-    return "\n".join(lines) + "\n"
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_made_from_models_is_up_to_date(name: str) -> None:
+    assert (DOCS / name).read_text() == MADE[name](), f"refresh docs/{name} with: {REFRESH}"
 
 
-def _table(model: type[Settings]) -> list[str]:
-    if not model.model_fields:
-        return ["No settings."]
-    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    for name, field in model.model_fields.items():
-        assert field.title, f"{model.__name__}.{name} has no title"
-        assert field.description, f"{model.__name__}.{name} has no description"
-        meaning = f"{field.title}. {field.description}".replace("|", r"\|")
-        rows.append(f"| `{name}` | {_kind(field)} | {_default(field)} | {meaning} |")
-    return rows
+def test_the_schema_is_one() -> None:
+    schema = json.loads((DOCS / "message-contract.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator({**schema["$defs"]["MessageResponse"], "$defs": schema["$defs"]})
+    assert validator.is_valid({"output": {"generic": [{"response_type": "text", "text": "hello"}]}})
+    assert not validator.is_valid({"output": {"generic": [{"response_type": "text", "text": {}}]}})
 
 
-def _kind(field: FieldInfo) -> str:
-    types = _types(field.annotation)
-    choices = [each for each in types if isinstance(each, str)]
-    named = {bool: "true or false", int: "whole number", float: "number"}
-    if choices:
-        kind = "one of " + ", ".join(choices)
-    elif tuple in types:
-        kind = "list"
-    elif dict in types:
-        kind = "table"
-    else:
-        kind = next((words for each, words in named.items() if each in types), "text")
-    bounds = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-    for limit in field.metadata:
-        kind += "".join(f", {words} {getattr(limit, at)}" for at, words in bounds.items() if hasattr(limit, at))
-    return f"{kind}, *secret*" if SecretStr in types else kind
+# --- docs/architecture.md ---------------------------------------------------------------------------------------------
 
 
-def _types(annotation: Any) -> list[Any]:
-    """Every type (and choice) that an annotation is made of; constraints are left out."""
-    inner = get_args(annotation)
-    if get_origin(annotation) is Annotated:
-        return _types(inner[0])
-    origin = [get_origin(annotation)] if get_origin(annotation) in (tuple, dict) else []
-    return origin + [each for part in inner for each in _types(part)] if inner else [annotation]
-
-
-def _default(field: FieldInfo) -> str:
-    value: Any = field.default
-    if value is PydanticUndefined:
-        return "needed"
-    if value is None or value in ((), {}):
-        return "none"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
-
-
-def test_every_setting_is_documented() -> None:
-    assert (DOCS / "settings.md").read_text() == settings_page(), f"refresh docs/settings.md with: {REFRESH}"
+def test_the_layers_are_those_that_are_checked() -> None:
+    """Every module of the contract stands in the table, alone or as its package, and in the same order."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / ".importlinter")
+    layers = config["importlinter:contract:layers"]["layers"].replace("|", " ").split()
+    text = (DOCS / "architecture.md").read_text().split("## Modules and layers")[1].split("\n## ")[0]
+    rows = [re.findall(r"`(hub[\w.]*)`", line.split("|")[1]) for line in text.splitlines() if line.startswith("| `")]
+    at = {name: position for position, row in enumerate(rows) for name in row}
+    places = [at.get(name, at.get(name.rpartition(".")[0], -1)) for name in layers]
+    assert -1 not in places, layers[places.index(-1)]
+    assert places == sorted(places)
+    assert at.keys() <= {*layers, *(name.rpartition(".")[0] for name in layers)}
 
 
 # --- docs/operations.md -----------------------------------------------------------------------------------------------
@@ -233,7 +190,8 @@ def test_every_setting_is_documented() -> None:
 def logged_events() -> set[str]:
     """Names of log events: first arguments of debug, info, warning and error calls."""
     events = set()
-    for file in [*ROOT.glob("hub/**/*.py"), *ROOT.glob("plugins/twilio/hub_twilio/*.py")]:
+    plugins = [file for file in ROOT.glob("plugins/*/hub_*/**/*.py") if "simulator" not in file.parts]
+    for file in [*ROOT.glob("hub/**/*.py"), *plugins]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
                 first = node.args[0]
@@ -340,7 +298,12 @@ def test_hub_apply_takes_every_configuration_that_is_shown(
                 file = tmp_path / "hub.toml"
                 file.write_text(block.text)
                 environ = {name: ANYTHING.get(name, "word") for name in re.findall(r'env = "(\w+)"', block.text)}
-                assert apply(read_file(file, environ), hub.store, hub.registry, hub.vault)
+                document = read_file(file, environ)
+                assistants = document.get("assistant", {}).items()
+                # A page may show a table of an assistant that is there already.
+                there = {name: {"plugin": "demo"} for name, table in assistants if "plugin" not in table}
+                apply({"assistant": there}, hub.store, hub.registry, hub.vault)
+                assert apply(document, hub.store, hub.registry, hub.vault)
     finally:
         hub.store.close()
 
@@ -353,8 +316,6 @@ def _config(folder: Path) -> Any:
 
 def _registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """The plugins of this repository, and the one of docs/plugins.md."""
-    from importlib.metadata import EntryPoint, entry_points
-
     (folder / "hub_carrier").mkdir()
     for block in blocks(DOCS / "plugins.md"):
         if block.title.startswith("hub_carrier/"):
@@ -362,9 +323,10 @@ def _registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.syspath_prepend(str(folder))
     for name in [name for name in sys.modules if name.partition(".")[0] == "hub_carrier"]:
         monkeypatch.delitem(sys.modules, name)
-    found = [*entry_points(group="hub.plugins"), EntryPoint("carrier", "hub_carrier", "hub.plugins")]
+    found = [*entry_points(group=GROUP), EntryPoint("carrier", "hub_carrier", GROUP)]
     return Registry(PLUGINS | {"carrier"}, found)
 
 
 if __name__ == "__main__":
-    (DOCS / "settings.md").write_text(settings_page())
+    for name, made in MADE.items():
+        (DOCS / name).write_text(made())

@@ -42,7 +42,9 @@ def misbehaved(world: World) -> int:
 
 @pytest.fixture
 def world(make_world: MakeWorld, database_url: str) -> World:
-    return make_world(environment={**LEASES, "HUB_DATABASE_URL": database_url})
+    # One message for each text: the drills kill between them.
+    settings = {"combine_messages": False}
+    return make_world(environment={**LEASES, "HUB_DATABASE_URL": database_url}, settings=settings)
 
 
 def test_killed_after_the_webhook_was_answered(world: World) -> None:

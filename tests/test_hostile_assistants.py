@@ -277,15 +277,15 @@ def test_json_that_a_database_does_not_take_does_no_harm(make_world: MakeWorld, 
 
 def test_half_characters_and_nul_are_left_out_of_texts(site: Site) -> None:
     site.answers["halves"] = texts("a\ud800b\0c", "\udfff", "\0")
-    assert site.say("halves") == ["a\ufffdbc", "\ufffd"]
+    assert site.say("halves") == ["a\ufffdbc\n\ufffd"]
 
 
-def test_elements_nobody_knows_are_passed_over(site: Site) -> None:
+def test_elements_nobody_knows_are_passed_over_and_what_can_be_read_is_shown(site: Site) -> None:
     odd = [{}, {"response_type": None}, {"response_type": ["text"]}, {"response_type": "text", "text": 5},
            {"response_type": "image", "source": 5}, {"response_type": "text", "text": "hi", "channels": [7]},
            {"response_type": "text", "text": "hello", "channels": "all"}]  # fmt: skip
     site.answers["odd"] = {"output": {"generic": odd}}
-    assert site.say("odd") == ["hello"]
+    assert site.say("odd") == ["5\nhello"]
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_a_hook_that_fails_is_named_and_the_answer_stays(site: Site, body: str, 
 
 def test_a_hook_that_works_is_obeyed(site: Site) -> None:
     site.answers["PRE SHOUTS"] = texts("post adds")
-    assert site.say("pre shouts") == ["post adds", "added by a hook"]
+    assert site.say("pre shouts") == ["post adds\nadded by a hook"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from hub import AssistantFailed, SendFailed, Sent
 from hub.errors import LeaseLost
 from hub.lane import Held, waiting
-from hub.request import TIMEOUT_INPUT
+from hub.request import INPUTS
 from hub.store.models import Lane, Session, Turn
 from hub.testing import wait_until
 
@@ -389,9 +389,9 @@ class TestSession:
         assert local.due() == []
         time.passes(2)
         local.drain()
-        assert local.script.inputs == ["hello", TIMEOUT_INPUT]
+        assert local.script.inputs == ["hello", INPUTS["timeout"]]
         assert len(set(local.script.sessions)) == 1
-        assert local.provider.texts == ["echo hello", f"echo {TIMEOUT_INPUT}"]
+        assert local.provider.texts == ["echo hello", f"echo {INPUTS['timeout']}"]
         time.passes(1000)
         assert local.due() == []
         local.converse("back")
@@ -404,10 +404,10 @@ class TestSession:
         local.converse("still here")
         time.passes(40)
         local.drain()
-        assert TIMEOUT_INPUT not in local.script.inputs
+        assert INPUTS["timeout"] not in local.script.inputs
         time.passes(21)
         local.drain()
-        assert local.script.inputs[-1] == TIMEOUT_INPUT
+        assert local.script.inputs[-1] == INPUTS["timeout"]
 
     def test_a_farewell_that_fails_bothers_nobody(self, local: LocalHub, time: Time) -> None:
         local.configure(session_timeout=60, notify_on_session_timeout=True)
@@ -415,6 +415,6 @@ class TestSession:
         local.script.reply = lambda text, turn: AssistantFailed("500", "broken", retryable=False)
         time.passes(61)
         local.drain()
-        assert local.script.inputs[-1] == TIMEOUT_INPUT
+        assert local.script.inputs[-1] == INPUTS["timeout"]
         assert local.provider.texts == ["echo hello"]
         assert [row.state for row in local.rows(Session)] == ["ended"]

@@ -121,6 +121,7 @@ class TestLinks:
         (sunrise(), "text/html", "image/png"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0", "image/png", "image/jpeg"),
         (b"GIF89a\1\0\1\0\0\0\0;", "", "image/gif"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "video/mp4", "image/heic"),
         (b"%PDF-1.4 ...", "image/png", "application/pdf"),
         (b"just words", "image/png", "text/plain"),
         (b"BEGIN:VCARD\nVERSION:3.0\nEND:VCARD\n", "text/vcard", "text/vcard"),

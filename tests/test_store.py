@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from inprocess import LocalHub
 from sqlalchemy import create_engine, event, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
@@ -350,6 +352,21 @@ class TestSchema:
         assert schema.current(store) == schema.HEAD
         schema.require_current(store)
         store.close()
+
+    def test_conversations_of_the_version_before_go_on(self, database_url: str, tmp_path: Path) -> None:
+        """A database of revision 0001, filled as that version did, is upgraded and answers the next text."""
+        with LocalHub(database_url, tmp_path) as local:
+            local.converse("before")
+            with local.hub.store.engine.begin() as connection:
+                config = schema._alembic_config()
+                config.attributes["connection"] = connection
+                command.downgrade(config, "0001")
+            assert schema.current(local.hub.store) == "0001"
+            assert schema.upgrade(database_url) == schema.HEAD
+            local.hub.store.engine.dispose()
+            local.converse("after")
+            assert local.script.sessions[0] == local.script.sessions[1]
+            assert local.provider.texts == ["echo before", "echo after"]
 
     def test_an_empty_and_an_older_database_are_refused_with_the_command_to_run(self, database_url: str) -> None:
         store = Store(database_url)

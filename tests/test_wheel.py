@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from hub.store import schema
+
 ROOT = Path(__file__).parent.parent
-PLUGINS = ("twilio", "watson", "demo", "simulator")
+PLUGINS = ("twilio", "watson", "http_assistant", "openai", "webhooks", "attachments", "demo", "simulator")
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +35,14 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_wheels_hold_what_code_needs_beside_code(wheels: dict[str, Path]) -> None:
-    assert set(wheels) == {"integration-hub", *(f"hub-{name}" for name in PLUGINS)}
+    assert set(wheels) == {"integration-hub", *(f"hub-{name.replace('_', '-')}" for name in PLUGINS)}
     expected = {
         "integration-hub": {"hub/py.typed", "hub/migrations/env.py", "hub/migrations/script.py.mako",
-                            "hub/migrations/versions/0001_text_messaging.py"},
+                            "hub/migrations/versions/0001_text_messaging.py", "hub/contract/__init__.py",
+                            "hub/auth/__init__.py"},
         "hub-twilio": {"hub_twilio/py.typed"},
         "hub-watson": {"hub_watson/py.typed"},
-        "hub-demo": {"hub_demo/py.typed"},
+        "hub-demo": {"hub_demo/py.typed", "hub_demo/media/tune.mp3", "hub_demo/media/sunrise.mp4"},
         "hub-simulator": {"hub_simulator/py.typed", "hub_simulator/templates/hub_simulator/phones.html",
                           "hub_simulator/static/phones.css", "hub_simulator/static/phones.js"},
     }  # fmt: skip
@@ -70,7 +73,7 @@ def test_installed_from_wheels_the_hub_migrates_and_lists_its_plugins(wheels: di
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert where.stdout.count(str(site)) == 2
-    assert "revision 0001" in hub("db", "upgrade")
-    assert "revision 0001" in hub("db", "upgrade")
+    assert f"revision {schema.HEAD}" in hub("db", "upgrade")
+    assert f"revision {schema.HEAD}" in hub("db", "upgrade")
     assert (tmp_path / "instance" / "hub.sqlite3").exists()
     assert "sms_twilio" in hub("plugins")

@@ -10,12 +10,12 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub import log
-from hub.cli import configure, inspect, run
+from hub.cli import configure, grant, inspect, run
 from hub.config import allowed_plugins
 from hub.errors import ConfigError, HubError
 from hub.plugins import Registry
 
-COMMANDS: tuple[click.Command, ...] = (*run.COMMANDS, *configure.COMMANDS, *inspect.COMMANDS)
+COMMANDS: tuple[click.Command, ...] = (*run.COMMANDS, *configure.COMMANDS, *grant.COMMANDS, *inspect.COMMANDS)
 
 
 class _Hub(click.Group):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import click
@@ -24,7 +25,7 @@ from hub.numbers import e164_or_short_code
 from hub.rendering.segments import split
 from hub.rendering.text import Part
 from hub.retention import purge as purge_old
-from hub.store.models import Assistant, Integration, Message
+from hub.store.models import Assistant, Integration, Message, PluginSecret
 from hub.store.schema import require_current
 
 
@@ -162,20 +163,26 @@ def rotate() -> None:
     Put the new key first and keep the old ones behind it, restart the hub, run this, then remove the old keys.
     """
     with opened_hub() as hub:
+        count = hub.store.write(lambda connection: _reseal(connection, hub))
+        click.echo(f"encrypted {count} secrets with the first key")
 
-        def job(connection: Connection) -> int:
-            count = 0
-            for table in (Assistant, Integration):
-                for row in connection.execute(select(table.id, table.secrets)).all():
-                    connection.execute(
-                        update(table)
-                        .where(table.id == row.id)
-                        .values(secrets=hub.vault.reseal(row.secrets), updated_at=clock.now())
-                    )
-                    count += 1
-            return count
 
-        click.echo(f"encrypted the secrets of {hub.store.write(job)} assistants and integrations with the first key")
+def _reseal(connection: Connection, hub: Hub) -> int:
+    """Encrypt every sealed column anew; returns how many there were."""
+    count = 0
+    sealed = (
+        (Assistant, Assistant.secrets), (Assistant, Assistant.section_secrets), (Integration, Integration.secrets),
+        (PluginSecret, PluginSecret.sealed),
+    )  # fmt: skip
+    for table, column in sealed:
+        query = select(table.id, column).where(column.is_not(None)).with_for_update()
+        for identifier, value in connection.execute(query).all():
+            change: dict[str, Any] = {column.key: hub.vault.reseal(str(value))}
+            if table is not PluginSecret:
+                change["updated_at"] = clock.now()
+            connection.execute(update(table).where(table.id == identifier).values(**change))
+            count += 1
+    return count
 
 
 COMMANDS: tuple[click.Command, ...] = (apply, send, purge, secrets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,7 +56,8 @@ def _plugin_line(plugin: Plugin) -> str:
 
 @click.command()
 @click.option("--call", is_flag=True, help="Also call every provider and assistant.")
-def doctor(call: bool) -> None:
+@click.option("--webhooks", is_flag=True, help="Also make a test call of every assistant's webhooks, and show it.")
+def doctor(call: bool, webhooks: bool) -> None:
     """Say how the hub is set up, which URLs providers must use, and what is wrong."""
     hub = Hub.build(Config.from_environment())
     problems: list[str] = []
@@ -67,8 +69,11 @@ def doctor(call: bool) -> None:
 
     try:
         _doctor_process(hub, say)
-        if not problems:
+        if "store" not in problems:
             _doctor_integrations(hub, say, call=call)
+            _doctor_hook_times(hub, say)
+            if webhooks:
+                _doctor_sections(hub, say)
     finally:
         hub.store.close()
     if problems:
@@ -96,7 +101,7 @@ def _doctor_process(hub: Hub, say: Any) -> None:
     try:
         key = hub.media.keep(b"hub doctor")
         hub.media.delete(key)
-        say("media", config.media_url)
+        say("media", re.sub(r"//[^/@]*@", "//…@", config.media_url))
     except HubError as error:
         say("media", str(error), wrong=True)
 
@@ -129,6 +134,41 @@ def _doctor_integrations(hub: Hub, say: Any, *, call: bool) -> None:
             _call(say, "provider", bound.name, bound.channel)
             if bound.assistant.instance is not None:
                 _call(say, "assistant", bound.assistant.name, bound.assistant.instance)
+
+
+def _doctor_hook_times(hub: Hub, say: Any) -> None:
+    """A hook that may take longer than the hub waits for one would be passed over."""
+    for name in hub.directory.assistant_names():
+        assistant = hub.directory.assistant(name)
+        for section, settings in assistant.sections.items() if assistant else ():
+            seconds = getattr(settings, "timeout", getattr(settings, "time_limit", 0))
+            if hub.registry.sections[section].hooks != ("logged",) and seconds > hub.config.hook_seconds:
+                sentence = f"{name}.{section}: its time-out of {seconds:g} s is longer than HUB_HOOK_SECONDS"
+                say("section", sentence, wrong=True)
+
+
+def _doctor_sections(hub: Hub, say: Any) -> None:
+    """One test call of every section that knows how: what was sent, what came back, how long it took."""
+    tests = 0
+    for name in hub.directory.assistant_names():
+        assistant = hub.directory.assistant(name)
+        for section, settings in assistant.sections.items() if assistant else ():
+            test = hub.registry.sections[section].test
+            if test is None:
+                continue
+            tests += 1
+            try:
+                owner = hub.registry.owner("section", section) or section
+                done = test(settings, name, hub.directory.services(owner))
+            except Exception as error:
+                say("webhook", f"{name}.{section}: the test raised {type(error).__name__}", wrong=True)
+                continue
+            say("webhook", f"{name}.{section}: {done.milliseconds:.0f} ms", wrong=not done.ok)
+            for title, content in (("sent", done.request), ("answer", done.answer)):
+                click.echo(f"    {title}:")
+                click.echo("\n".join(f"      {line}" for line in content.splitlines()))
+    if not tests:
+        say("webhook", "no assistant has a webhook")
 
 
 def _call(say: Any, topic: str, name: str, target: Any) -> None:

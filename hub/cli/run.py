@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 import click
 
@@ -110,11 +111,15 @@ def _apply_demo(config: Config, account_sid: str, auth_token: str, simulator_url
         "auth_tokens": [auth_token],
         "phone_numbers": [DEMO_NUMBER],
         "base_url": simulator_url,
+        "notify_on_session_timeout": True,
     }
+    assistant: dict[str, Any] = {"plugin": "demo"}
+    if "attachments" in hub.registry.sections:
+        assistant["attachments"] = {}
     try:
         apply(
             {
-                "assistant": {"demo": {"plugin": "demo"}},
+                "assistant": {"demo": assistant},
                 "integration": {"demo-sms": {"channel": "sms_twilio", "assistant": "demo", "settings": settings}},
             },
             hub.store,

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
-from hub.errors import AssistantFailed
+from hub.characters import encodable
+from hub.contract import checked, storable
 from hub.log import get_logger
+from hub.rendering.choices import Choice
+from hub.rendering.elements import Block, Scene, blocks
 from hub.rendering.segments import split
 
+__all__ = ["CHANNEL", "MOST_PARTS", "Part", "Rendered", "Style", "checked", "messages", "render", "storable"]
+
 CHANNEL = "text_messaging"
-"""What the ``channels`` filter of a response element calls this kind of channel."""
+"""What the ``channels`` filter of a response element calls text messages."""
 
-
-MOST_LEVELS = 100
+PREFIX = "%s. "
 MOST_PARTS = 100
+MOST_MEDIA = 10
+"""Addresses in one message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,86 +32,134 @@ class Part:
     media: tuple[str, ...] = ()
 
 
-def checked(response: Any) -> dict[str, Any]:
-    """`response` if it has the form of a message response.
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a channel, and a session, want their messages.
 
-    :raises AssistantFailed: it is not an object with an ``output`` object whose ``generic`` is a list of objects.
+    :param max_length: UTF-16 units of the longest message.
+    :param prepare: the channel's own treatment of a text, before it is measured and split.
+    :param option_prefix: stands before the label of an option; ``%s`` becomes the number.
+    :param suggestion_prefix: the same for suggestions; a space follows unless it ends in white space.
+    :param combine: join the texts of an answer into as few messages as keep their order; else each element is one.
+    :param channel: what the ``channels`` filter of an element calls the channel.
     """
-    output = response.get("output") if isinstance(response, dict) else None
-    if not isinstance(output, dict):
-        raise AssistantFailed("invalid_answer", "the answer has no output object", retryable=False)
-    generic = output.get("generic", [])
-    if not isinstance(generic, list) or not all(isinstance(element, dict) for element in generic):
-        raise AssistantFailed("invalid_answer", "output.generic is not a list of objects", retryable=False)
-    context = response.get("context", {})
-    if not isinstance(context, dict):
-        raise AssistantFailed("invalid_answer", "context is not an object", retryable=False)
-    if not storable(response):
-        raise AssistantFailed("invalid_answer", "the answer is not plain JSON or is nested too deep", retryable=False)
-    return dict(response)
+
+    max_length: int
+    prepare: Callable[[str], str] = str
+    option_prefix: str = PREFIX
+    suggestion_prefix: str = PREFIX
+    combine: bool = True
+    channel: str = CHANNEL
 
 
-def storable(value: Any, levels: int = MOST_LEVELS) -> bool:
-    """Whether `value` is plain JSON that can be copied, written and read again."""
-    if value is None or isinstance(value, str | int):
-        return True
-    if isinstance(value, float):
-        return isfinite(value)
-    if not levels:
-        return False
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and storable(below, levels - 1) for key, below in value.items())
-    return isinstance(value, list | tuple) and all(storable(below, levels - 1) for below in value)
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An answer as messages.
+
+    :param choices: the numbered entries of all its lists; they are plain JSON.
+    """
+
+    parts: list[Part]
+    choices: list[Choice]
+
+
+def messages(response: Mapping[str, Any], style: Style, media: Sequence[str] = ()) -> Rendered:
+    """The messages of a checked response, in order; at most 100, with a warning if there were more.
+
+    What has no form as a text message is passed over with a warning. An image, sound or film is a message of its own;
+    combined texts before it are in that message if they fit.
+
+    :param media: addresses of files to send after everything else, ten in a message.
+    """
+    scene = Scene(encodable(style.option_prefix), encodable(style.suggestion_prefix), [], style.channel)
+    pages = _Pages(style)
+    for element in _elements(response["output"]):
+        if not meant_for(style.channel, element):
+            continue
+        for block in blocks(element, scene):
+            pages.add(block)
+        if len(pages.parts) > MOST_PARTS:
+            break
+    pages.turn()
+    addresses = [address for each in media if (address := encodable(each).strip())]
+    attached = [
+        Part("", tuple(addresses[start : start + MOST_MEDIA])) for start in range(0, len(addresses), MOST_MEDIA)
+    ]
+    parts = [*pages.parts, *attached]
+    if len(parts) > MOST_PARTS:
+        get_logger().warning("response_cut_off", most=MOST_PARTS)
+    return Rendered(parts[:MOST_PARTS], scene.choices)
 
 
 def render(response: dict[str, Any], max_length: int, prepare: Callable[[str], str] = str) -> list[Part]:
-    """The messages of a checked response, in order, none longer than `max_length` UTF-16 units.
+    """The messages of a checked response, one or more for each element, none longer than `max_length` UTF-16 units."""
+    return messages(response, Style(max_length, prepare, combine=False)).parts
 
-    Texts and media are shown; what this version cannot show as a text message is passed over with a warning.
 
-    :param prepare: the channel's own treatment of a text, before it is measured and split.
+def _elements(output: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The elements of an answer; dialogs of old list their texts beside them, or instead."""
+    if isinstance(generic := output.get("generic"), list):
+        yield from (element for element in generic if isinstance(element, dict))
+        return
+    texts = output.get("text")
+    for text in texts if isinstance(texts, list) else [texts]:
+        if text is not None:
+            yield {"response_type": "text", "text": text}
+
+
+def meant_for(channel: str, element: Mapping[str, Any]) -> bool:
+    """Whether the element's ``channels`` filter lets it through (message contract: absent means every channel)."""
+    listed = element.get("channels")
+    if not isinstance(listed, list) or not listed:
+        return True
+    return any(isinstance(each, dict) and each.get("channel") == channel for each in listed)
+
+
+class _Pages:
+    """Puts what the elements say on messages, one after the other.
+
+    :ivar parts: finished messages.
     """
 
-    def pieces(text: str) -> list[str]:
-        return split(prepare(_encodable(text)), max_length) if text.strip() else []
+    def __init__(self, style: Style) -> None:
+        self._style = style
+        self._open: str | None = None  # a text that more may be joined to
+        self._units = 0  # its length
+        self.parts: list[Part] = []
 
-    parts: list[Part] = []
-    for element in response["output"].get("generic", []):
-        if _meant_for_text(element):
-            parts.extend(_element(element, pieces))
-        if len(parts) > MOST_PARTS:
-            get_logger().warning("response_cut_off", most=MOST_PARTS)
-            return parts[:MOST_PARTS]
-    return parts
+    def add(self, block: Block) -> None:
+        """Put one more block on."""
+        prepared = self._style.prepare(block.text) if block.text.strip() else ""
+        pieces = split(prepared, self._style.max_length)
+        if block.media:
+            self._put(pieces[0] if pieces else "")
+            self.parts.append(Part(self._open or "", (block.media,)))
+            self._open = None
+            pieces = pieces[1:]
+        for position, piece in enumerate(pieces):
+            if position:
+                self.turn()
+            self._put(piece)
+
+    def turn(self) -> None:
+        """Finish the open message."""
+        if self._open is not None:
+            self.parts.append(Part(self._open))
+            self._open = None
+
+    def _put(self, text: str) -> None:
+        """Join `text` to the open message if it fits, else open a new one with it."""
+        units = _units(text)
+        if self._open is not None and text:
+            if self._style.combine and self._units + 1 + units <= self._style.max_length:
+                self._open, self._units = f"{self._open}\n{text}", self._units + 1 + units
+                return
+            self.turn()
+        if self._open is None:
+            self._open, self._units = text, units
+        elif not self._style.combine:
+            self.turn()
 
 
-def _encodable(text: str) -> str:
-    """`text` without what no store or provider takes: NUL, and halves of surrogate pairs (JSON allows both)."""
-    return text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _meant_for_text(element: dict[str, Any]) -> bool:
-    """Whether the element's ``channels`` filter lets it through (message contract: absent means every channel)."""
-    channels = element.get("channels")
-    if not isinstance(channels, list) or not channels:
-        return True
-    return any(isinstance(channel, dict) and channel.get("channel") == CHANNEL for channel in channels)
-
-
-def _element(element: dict[str, Any], pieces: Callable[[str], list[str]]) -> Iterator[Part]:
-    kind = element.get("response_type")
-    if kind == "text":
-        text = element.get("text")
-        if isinstance(text, str):
-            yield from (Part(piece) for piece in pieces(text))
-        else:
-            get_logger().warning("response_text_skipped", found=type(text).__name__)
-    elif kind in ("image", "video", "audio") and isinstance(element.get("source"), str):
-        words = "\n".join(
-            value for name in ("title", "description") if isinstance(value := element.get(name), str) and value.strip()
-        )
-        first, *rest = pieces(words) or [""]
-        yield Part(first, (_encodable(element["source"]),))
-        yield from (Part(piece) for piece in rest)
-    else:
-        get_logger().warning("response_type_skipped", response_type=str(kind)[:40], channel=CHANNEL)
+def _units(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -43,7 +43,11 @@ class Base(DeclarativeBase):
 
 
 class Assistant(Base):
-    """What answers: a plugin's assistant and its settings. `name` is the id people use."""
+    """What answers: a plugin's assistant and its settings. `name` is the id people use.
+
+    `sections` holds the tables that other plugins take (webhooks, attachments …) by name, their secrets apart in
+    `section_secrets`, NULL while there are none.
+    """
 
     __tablename__ = "assistant"
 
@@ -51,6 +55,8 @@ class Assistant(Base):
     plugin: Mapped[str]
     settings: Mapped[dict[str, Any]]
     secrets: Mapped[str]
+    sections: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=sql("'{}'"))
+    section_secrets: Mapped[str | None]
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
@@ -73,6 +79,8 @@ class Lane(Base):
 
     `owner` holds the lease until `due_at`. Without an owner `due_at` is when the lane wants to be looked at again
     (a retry, a session time-out), or NULL. `turn_id` is the turn in progress, `session_id` the session that lives.
+    `send_error` is the last failure to send to this person, until a turn has told the assistant; whoever notes the
+    failure sets it, also without the lease.
     """
 
     __tablename__ = "lane"
@@ -84,6 +92,7 @@ class Lane(Base):
     due_at: Mapped[datetime | None]
     turn_id: Mapped[UUID | None]
     session_id: Mapped[UUID | None]
+    send_error: Mapped[dict[str, Any] | None]
 
     __table_args__ = (
         UniqueConstraint("assistant_id", "line", "person"),
@@ -97,7 +106,10 @@ class Lane(Base):
 
 
 class Session(Base):
-    """One conversation. `state` is ``bot``, ``human`` or ``ended``; `guard` is what the loop guard remembers."""
+    """One conversation. `state` is ``bot``, ``human`` or ``ended``; `guard` is what the loop guard remembers.
+
+    `memory` is what else the hub remembers between the session's turns, see ``hub.memory``.
+    """
 
     __tablename__ = "session"
 
@@ -109,6 +121,7 @@ class Session(Base):
     state: Mapped[str]
     turn_count: Mapped[int]
     guard: Mapped[dict[str, Any]]
+    memory: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=sql("'{}'"))
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
@@ -116,8 +129,9 @@ class Session(Base):
 class Turn(Base):
     """One input and its answer. `state` is the last stage that finished, see ``hub.turn.STAGES``.
 
-    `message_id` is the text that is its input, NULL for a time-out. `timings` holds milliseconds by stage. `number`
-    is our number the input came to.
+    `message_id` is the text that is its input, NULL for every other `kind`. `timings` holds milliseconds by stage.
+    `number` is our number the input came to. `memory` is what its own stages have to tell one another across a
+    restart: the hooks' values, and who answered in the assistant's place.
     """
 
     __tablename__ = "turn"
@@ -132,6 +146,7 @@ class Turn(Base):
     request: Mapped[dict[str, Any] | None]
     response: Mapped[dict[str, Any] | None]
     timings: Mapped[dict[str, Any]]
+    memory: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=sql("'{}'"))
     error: Mapped[str | None]
     correlation: Mapped[str]
     finished_at: Mapped[datetime | None]
@@ -218,3 +233,31 @@ class OptOut(Base):
     reason: Mapped[str]
 
     __table_args__ = (UniqueConstraint("sender", "person"),)
+
+
+class LogEvent(Base):
+    """An event that a plugin's ``logged`` hook still has to take; removed when it has, or when it is given up.
+
+    Nobody touches it before `due_at`; who works on it puts that off first, so that a worker that dies loses nothing.
+    """
+
+    __tablename__ = "log_event"
+
+    assistant_id: Mapped[UUID] = mapped_column(ForeignKey("assistant.id"))
+    plugin: Mapped[str]
+    name: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    attempts: Mapped[int]
+    due_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class PluginSecret(Base):
+    """A small value a plugin keeps for good, encrypted: a refresh token, for example."""
+
+    __tablename__ = "plugin_secret"
+
+    plugin: Mapped[str]
+    name: Mapped[str]
+    sealed: Mapped[str]
+
+    __table_args__ = (UniqueConstraint("plugin", "name"),)

@@ -16,7 +16,7 @@ from hub.store.database import Store
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision this version of the code needs; a test holds it against the migration files."""
 
 

@@ -1,69 +1,55 @@
-"""What the demo assistant says. It looks for a few words and understands nothing."""
+"""The demo assistant: it looks for a few words, understands nothing, and shows what an answer can be."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
-from hub import Answer, Assistant, Attachment, Turn
-from hub_demo.picture import sunrise
-
-HELLO = (
-    "Hello! I am the demo assistant of the integration hub. I understand nothing, but everything between us works. "
-    "Text me: picture, long, count, or anything else; or send me a picture."
-)
-HELP = (
-    "picture: I send one. long: a text too long for one message. count: how often you texted. Anything else comes back."
-)
-PARAGRAPH = (
-    "This is line {number} of a text that is too long for one message. It is cut where a reader would pause, and "
-    "nothing of it is lost on the way. "
-)
-LONG_LINES = 14
+from hub import Answer, Assistant, Turn
+from hub_demo import choices, incoming, menu, sessions
+from hub_demo.entries import Reply, text, texts
 
 
 class Demo(Assistant):
-    """Echoes, counts turns, shows and describes pictures."""
+    """Shows every response type and command by a menu, describes files, and repeats everything else."""
 
     def answer(self, request: dict[str, Any], turn: Turn) -> Answer:
-        """Answer by the first word of the text, or describe what came with it."""
-        text = str(request["input"].get("text", "")).strip()
-        count = turn.session.turn_count + 1
-        said = [_described(attachment) for attachment in turn.attachments]
-        generic = [_text(line) for line in said]
-        if text or not said:
-            generic += self._reply(text, count, turn)
-        return Answer({"output": {"generic": generic}, "context": dict(request.get("context", {}))})
+        """Answer by the words of the text, or describe what came with it.
+
+        :raises AssistantFailed: the person asked for an answer that fails.
+        """
+        described = incoming.described(request, turn)
+        given = request["input"]
+        said = str(given.get("text", "")).strip()
+        reply = self._reply(said, given, turn) if said or not described else Reply([])
+        if reply.generic is None:
+            output: dict[str, Any] = {"text": [*described, *reply.older]}
+        else:
+            output = {"generic": [*map(text, described), *reply.generic]}
+        return Answer({"output": output, "context": _context(request, reply)})
 
     def check(self) -> str:
         """Nothing can be wrong with it."""
         return "the demo assistant needs nothing"
 
-    def _reply(self, text: str, count: int, turn: Turn) -> list[dict[str, Any]]:
-        word = text.lower().strip(" .!?")
-        if word in ("hello", "hi", "hey", "hallo", "hola", "bonjour"):
-            return [_text(HELLO)]
-        if word in ("help me", "what can you do", "menu"):
-            return [_text(HELP)]
-        if word == "picture":
-            url = turn.attachments.add(sunrise(), "image/png", "sunrise.png").url
-            return [
-                {"response_type": "image", "source": url, "title": "A sunrise", "description": "Drawn just for you."}
-            ]
-        if word == "long":
-            return [_text("".join(PARAGRAPH.format(number=number) for number in range(1, LONG_LINES + 1)).strip())]
-        if word == "count":
-            return [_text(f"This is your text number {count} in this conversation.")]
-        if word == "smsresponsetimeout":
-            return [_text("I have not heard from you for a while, so I close our conversation. Text me any time.")]
-        return [_text(f"You said: {text}" if text else "You sent an empty text.")]
+    def _reply(self, said: str, given: dict[str, Any], turn: Turn) -> Reply:
+        if turn.kind in ("no_input", "skip"):
+            return sessions.forced(turn)
+        if turn.kind == "timeout":
+            return sessions.farewell(turn)
+        if "suggestion_id" in given:
+            return choices.suggested(given)
+        if entry := menu.find(said):
+            return entry.show(turn)
+        return texts(f"You said: {said}" if said else "You sent an empty text.")
 
 
-def _described(attachment: Attachment) -> str:
-    size = f"{attachment.size / 1000:.1f} kB" if attachment.size >= 1000 else f"{attachment.size} bytes"
-    kind = attachment.media_type.partition("/")[0]
-    what = {"image": "a picture", "video": "a video", "audio": "a sound"}.get(kind, "a file")
-    return f"I got {what} ({attachment.media_type}, {size})."
-
-
-def _text(text: str) -> dict[str, Any]:
-    return {"response_type": "text", "text": text}
+def _context(request: dict[str, Any], reply: Reply) -> dict[str, Any]:
+    """The context after the turn: that of the request with what the reply sets."""
+    context: dict[str, Any] = copy.deepcopy(request.get("context", {}))
+    if reply.variables:
+        skills = context.setdefault("skills", {})
+        skills.setdefault("main skill", {}).setdefault("user_defined", {}).update(reply.variables)
+    if reply.system:
+        context.setdefault("global", {}).setdefault("system", {}).update(reply.system)
+    return context

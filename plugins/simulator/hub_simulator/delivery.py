@@ -12,13 +12,13 @@ from urllib.parse import urljoin
 from hub_simulator.behaviour import BehaviourBox
 from hub_simulator.exchange import ExchangeError, Patience, exchange
 from hub_simulator.messages import Media, Message, Store, new_sid, now
+from hub_simulator.mms import ACCEPTED, MESSAGE_LIMIT, carrier_refuses
 from hub_simulator.scheduler import Scheduler
-from hub_simulator.settings import MEGABYTE, Settings
+from hub_simulator.settings import Settings
 from hub_simulator.webhooks import MAX_REDIRECTS, REDIRECTS, Sender
 
-MEDIA_LIMIT = 5 * MEGABYTE
+MEDIA_LIMIT = MESSAGE_LIMIT
 MEDIA_PATIENCE = 10.0
-MEDIA_TYPES = ("image/", "video/", "audio/", "text/", "application/pdf", "application/vcard")
 
 Step = tuple[str, int | None]
 """A status and its error code."""
@@ -75,6 +75,7 @@ class Delivery:
             message = self._choose_sender(message)
             steps.append(("queued", None))
         failure = self._fetch_media(message)
+        message = self._store.get(sid) or message
         steps += [("sending", None)] if failure else [("sending", None), ("sent", None)]
         steps.append(self._end(message, failure))
         if self._behaviour.current.callbacks.disorder:
@@ -107,6 +108,8 @@ class Delivery:
     def _end(self, message: Message, failure: int | None) -> Step:
         if failure:
             return "undelivered", failure
+        if carrier_refuses(message.media):
+            return "undelivered", 30019
         final = self._behaviour.final(message.to, message.from_ or "", message.body)
         if final is None:
             return "delivered", None
@@ -123,9 +126,11 @@ class Delivery:
     def _fetch_media(self, message: Message) -> int | None:
         """Fetch each MediaUrl as Twilio does, HEAD and GET; the error code if one cannot be had."""
         fetched: list[Media] = []
+        left = MEDIA_LIMIT
         for url in message.media_urls:
             try:
-                content_type, data = _download(url)
+                content_type, data = _download(url, left)
+                left -= len(data)
             except MediaError as error:
                 self._report(error.code, message.sid, f"{url}: {error}")
                 return error.code
@@ -155,13 +160,13 @@ class Delivery:
         return params
 
 
-def _download(url: str) -> tuple[str, bytes]:
-    """Content type and bytes behind a MediaUrl. Redirects are followed, for media links are often redirects."""
+def _download(url: str, limit: int) -> tuple[str, bytes]:
+    """Content type and at most `limit` bytes behind a MediaUrl; redirects are followed, as media links often are."""
     patience = Patience(MEDIA_PATIENCE, MEDIA_PATIENCE, time.monotonic() + MEDIA_PATIENCE)
     try:
         for _ in range(MAX_REDIRECTS + 1):
             exchange("HEAD", url, {}, None, patience, 0)
-            answer = exchange("GET", url, {}, None, patience, MEDIA_LIMIT)
+            answer = exchange("GET", url, {}, None, patience, limit)
             location = answer.headers.get("location", "")
             if answer.status not in REDIRECTS or not location:
                 break
@@ -171,7 +176,7 @@ def _download(url: str) -> tuple[str, bytes]:
     if answer.status != 200:
         raise MediaError(63019, f"HTTP {answer.status}")
     if answer.too_long:
-        raise MediaError(11751, f"more than {MEDIA_LIMIT} bytes")
-    if not answer.content_type.startswith(MEDIA_TYPES):
+        raise MediaError(11751, f"more than {MEDIA_LIMIT} bytes in all")
+    if answer.content_type not in ACCEPTED:
         raise MediaError(12300, answer.content_type or "no Content-Type")
     return answer.content_type, answer.body

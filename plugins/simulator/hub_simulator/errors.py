@@ -64,6 +64,7 @@ MEANING: dict[int, str] = {
     30007: "The carrier filtered the message.",
     30008: "The carrier gave no reason.",
     30017: "The carrier's network is congested.",
+    30019: "The carrier finds the media too large.",
     30022: "The carrier's rate for this sender was exceeded.",
     30023: "The carrier's daily cap for this sender was reached.",
     30032: "The toll-free number is not verified.",

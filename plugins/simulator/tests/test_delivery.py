@@ -105,6 +105,7 @@ def test_media_are_fetched_with_head_and_get_through_redirects(twilio: RunningSi
     [
         (Response("", 404), 63019),
         (Response(b"x", mimetype="application/x-unknown"), 12300),
+        (Response(b"x", mimetype="image/webp"), 12300),
         (Response(b"x" * 1001, mimetype="image/png"), 11751),
     ],
 )
@@ -116,3 +117,28 @@ def test_media_that_cannot_be_had_are_not_delivered(
     assert (ended(twilio, sid).status, ended(twilio, sid).error_code) == ("undelivered", code)
     assert statuses(hub, 2) == ["sending", "undelivered"]
     assert [alert.code for alert in twilio.debugger] == [code]
+
+
+def test_media_are_counted_together(twilio: RunningSimulator, hub: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "MEDIA_LIMIT", 1000)
+    half = hub.answer("/half.png", Response(b"x" * 500, mimetype="image/png"))
+    one = hub.answer("/one.png", Response(b"x", mimetype="image/png"))
+    assert ended(twilio, send(twilio, media_url=[half, half])).status == "delivered"
+    assert ended(twilio, send(twilio, media_url=[half, half, one])).error_code == 11751
+
+
+@pytest.mark.parametrize(
+    ("media_type", "size", "end", "code"),
+    [
+        ("application/pdf", 500_000, "delivered", None),
+        ("application/pdf", 500_001, "undelivered", 30019),
+        ("image/jpeg", 500_001, "delivered", None),
+    ],
+)
+def test_a_carrier_refuses_what_is_too_large_for_it(
+    twilio: RunningSimulator, hub: Receiver, media_type: str, size: int, end: str, code: int | None
+) -> None:
+    url = hub.answer("/file", Response(b"x" * size, mimetype=media_type))
+    message = ended(twilio, send(twilio, media_url=[url], status_callback=hub.url + "/status"))
+    assert (message.status, message.error_code) == (end, code)
+    assert statuses(hub, 3) == ["sending", "sent", end]

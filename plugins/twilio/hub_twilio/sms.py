@@ -8,7 +8,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from twilio.base.exceptions import TwilioException  # type: ignore[import-untyped]
 
 from hub import (
@@ -33,6 +33,7 @@ from hub import (
 from hub_twilio.account import Account, AccountSettings, status_and_code
 from hub_twilio.errors import failure
 from hub_twilio.keywords import opt_out
+from hub_twilio.media import MMS_COUNTRIES, country_code, refused
 from hub_twilio.signature import SignatureChecker
 
 NOTHING_TO_SAY = WebhookAnswer("<Response/>", "text/xml")
@@ -83,6 +84,16 @@ class SmsTwilioSettings(AccountSettings):
         title="Keywords for the assistant",
         description="Keywords that Twilio knows and the assistant should get nevertheless, for example YES.",
     )
+    mms_countries: tuple[str, ...] = Field(
+        default=MMS_COUNTRIES,
+        title="Countries with MMS",
+        description="Two-letter codes (ISO 3166); people elsewhere get the address of a file instead of the file.",
+    )
+
+    @field_validator("mms_countries")
+    @classmethod
+    def _countries(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(country_code(code) for code in codes)
 
 
 class SmsTwilio(TextChannel):
@@ -187,6 +198,10 @@ class SmsTwilio(TextChannel):
     def prepare(self, text: str) -> str:
         """Replace typographic characters if the operator wants that."""
         return plain_punctuation(text) if self._settings.plain_punctuation else text
+
+    def media_refused(self, media_type: str, size: int | None, sender: str, recipient: str) -> str | None:
+        """By Twilio's table of accepted types, its limits, and the recipient's country."""
+        return refused(media_type, size, sender, recipient, self._settings.mms_countries)
 
     def check(self) -> str:
         """Read one message of the account, which proves the credentials and changes nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -35,9 +36,10 @@ class WatsonAssistant(Assistant):
         replaced once, and the same input is asked again with the context the hub has kept.
 
         :returns: ``output``, ``context`` and what else the service sent, as it sent it.
-        :raises AssistantFailed: no usable answer within ``settings.timeout``.
+        :raises AssistantFailed: no usable answer within ``settings.timeout``, or within the time the dialog has asked
+            for itself.
         """
-        deadline = Deadline.after(self.settings.timeout)
+        deadline = Deadline.after(self.settings.timeout if turn.timeout is None else turn.timeout)
         if self.stateless:
             body = messages.stateless(request, turn.session.context)
             response = messages.whole_context(self._message(f"{self._path}/message", body, deadline), body)
@@ -50,9 +52,22 @@ class WatsonAssistant(Assistant):
             except AssistantFailed as failure:
                 if failure.code != "404":
                     raise
-            self.services.log.info("watson session renewed", turn=str(turn.id), correlation=turn.correlation)
+            self.services.log.info("session_renewed", turn=str(turn.id), correlation=turn.correlation)
             body = messages.replayed(body, turn.session.context)
         return self._in_session(self._create_session(deadline), body, deadline)
+
+    def end_session(self, session_id: str) -> None:
+        """Delete the service's session; one that it does not know any more is deleted already.
+
+        :raises AssistantFailed: the service cannot be reached, or refuses.
+        """
+        if self.stateless:  # the id only stands in the context; the service keeps nothing
+            return
+        try:
+            self._client.call("DELETE", self._session_path(session_id), None, Deadline.after(self.settings.timeout))
+        except AssistantFailed as failure:
+            if failure.code != "404":
+                raise
 
     def check(self) -> str:
         """Create a session and delete it again, for a stateless assistant too: it proves the URL, the sign-in and the
@@ -66,11 +81,8 @@ class WatsonAssistant(Assistant):
         return f"{self._client.who} knows the assistant; a session could be opened and closed"
 
     def _create_session(self, deadline: Deadline) -> str:
-        answer = self._client.call("POST", f"{self._path}/sessions", {}, deadline)
-        session_id = answer.get("session_id")
-        if not isinstance(session_id, str) or not session_id:
-            raise AssistantFailed("answer", f"{self._client.who} created a session without an id", retryable=False)
-        return session_id
+        answer = self._client.call("POST", f"{self._path}/sessions", {}, deadline, _lacks_id)
+        return str(answer["session_id"])
 
     def _in_session(self, session_id: str, body: dict[str, Any], deadline: Deadline) -> Answer:
         return Answer(self._message(f"{self._session_path(session_id)}/message", body, deadline), session_id)
@@ -79,10 +91,16 @@ class WatsonAssistant(Assistant):
         return f"{self._path}/sessions/{quote(session_id, safe='')}"
 
     def _message(self, path: str, body: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-        answer = self._client.call("POST", path, body, deadline)
-        if not isinstance(answer.get("output"), dict):
-            raise AssistantFailed("answer", f"{self._client.who} answered without an output object", retryable=False)
-        return answer
+        return self._client.call("POST", path, body, deadline, _lacks_output)
+
+
+def _lacks_id(answer: Mapping[str, Any]) -> str | None:
+    session_id = answer.get("session_id")
+    return None if isinstance(session_id, str) and session_id else "but created a session without an id"
+
+
+def _lacks_output(answer: Mapping[str, Any]) -> str | None:
+    return None if isinstance(answer.get("output"), dict) else "without an output object"
 
 
 def _path(settings: WatsonSettings) -> str:

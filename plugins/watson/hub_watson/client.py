@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -25,6 +25,14 @@ class Service(AssistantV2):  # type: ignore[misc]
         which could turn the checking of certificates off."""
 
 
+Lacks = Callable[[Mapping[str, Any]], str | None]
+"""What an answer lacks, for people, or None."""
+
+
+def _nothing(_answer: Mapping[str, Any]) -> None:
+    return None
+
+
 class Client:
     """Makes the calls of one assistant; one object serves all threads.
 
@@ -43,7 +51,9 @@ class Client:
         self._service.set_service_url(settings.url)
         self._service.set_http_client(session)
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None, deadline: Deadline) -> dict[str, Any]:
+    def call(
+        self, method: str, path: str, body: dict[str, Any] | None, deadline: Deadline, lacks: Lacks = _nothing
+    ) -> dict[str, Any]:
         """One call of the API; a token the service refuses (401) is replaced once.
 
         The path is ours rather than one of the SDK's methods: those know only the URLs with an environment, and one
@@ -51,17 +61,20 @@ class Client:
 
         :param path: below the service URL, quoted.
         :param body: sent as JSON; None sends none.
+        :param lacks: says what an answer that came in good order lacks; it is then no answer.
         :returns: the answer, empty when it has no body.
         :raises AssistantFailed: no answer in time, a status that is not 2xx (``code`` is the status), no JSON object.
         """
         try:
-            return self._send(method, path, body, deadline)
+            return self._send(method, path, body, deadline, lacks)
         except AssistantFailed as failure:
             if failure.code != "401" or self._tokens is None:
                 raise
-        return self._send(method, path, body, deadline)
+        return self._send(method, path, body, deadline, lacks)
 
-    def _send(self, method: str, path: str, body: dict[str, Any] | None, deadline: Deadline) -> dict[str, Any]:
+    def _send(
+        self, method: str, path: str, body: dict[str, Any] | None, deadline: Deadline, lacks: Lacks
+    ) -> dict[str, Any]:
         if self._tokens is not None:
             self._tokens.ensure(deadline)
         request = self._service.prepare_request(
@@ -73,7 +86,10 @@ class Client:
             raise self._refusal(error, request) from None
         except requests.RequestException as error:
             raise broken(self.who, error, deadline.passed, self._secrets()) from None
-        return self._object(answer.get_result(), answer.get_headers())
+        found = self._object(answer.get_result(), answer.get_headers())
+        if missing := lacks(found):
+            raise unusable(self.who, missing, answer.get_headers())
+        return found
 
     def _refusal(self, error: ApiException, request: Mapping[str, Any]) -> AssistantFailed:
         response = error.http_response

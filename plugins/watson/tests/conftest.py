@@ -178,6 +178,16 @@ class NoKeeper:
     """Keeps nothing: these turns have no attachments."""
 
 
+class NoSecrets:
+    """Keeps nothing either."""
+
+    def get(self, name: str) -> dict[str, Any] | None:
+        return None
+
+    def put(self, name: str, value: dict[str, Any]) -> None:
+        raise AssertionError("nothing is to be kept")
+
+
 @dataclass
 class Bench:
     """The stand-in and an assistant that asks it."""
@@ -196,22 +206,30 @@ class Bench:
         }
         return WatsonSettings(**(given | changes))
 
-    def assistant(self, **changes: Any) -> WatsonAssistant:
-        return WatsonAssistant(self.settings(**changes), Services(self.http, structlog.get_logger()))
+    @property
+    def services(self) -> Services:
+        return Services(self.http, structlog.get_logger(), NoSecrets())
 
-    @staticmethod
-    def turn(session_id: str | None = None, context: dict[str, Any] | None = None) -> Turn:
+    def assistant(self, **changes: Any) -> WatsonAssistant:
+        return WatsonAssistant(self.settings(**changes), self.services)
+
+    def turn(
+        self, session_id: str | None = None, context: dict[str, Any] | None = None, timeout: float | None = None
+    ) -> Turn:
         return Turn(
             id=uuid.uuid4(),
             assistant="support",
             integration="support-sms",
             channel="sms",
+            kind="text",
             person="+15550000002",
             line="+15550000001",
             number="+15550000001",
             correlation="c-1",
             session=Session(uuid.uuid4(), session_id, context or {}, 0),
             attachments=Attachments([], NoKeeper(), lambda data, hint: hint, uuid.uuid4),  # type: ignore[arg-type]
+            services=self.services,
+            timeout=timeout,
         )
 
     @staticmethod

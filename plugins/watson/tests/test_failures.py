@@ -85,14 +85,14 @@ def test_a_status_nobody_knows_has_no_phrase(bench):
 def test_an_answer_that_is_no_answer_is_named(bench, answer, what):
     bench.double.fail("message", reply(*answer))
     caught = failure(bench)
-    assert what in str(caught)
+    assert str(caught).endswith(f"{what} (transaction tx-42)")
     assert (caught.code, caught.retryable) == ("answer", False)
 
 
 @pytest.mark.parametrize("answer", [{}, {"session_id": ""}, {"session_id": 7}])
 def test_a_session_without_an_id_is_named(bench, answer):
     bench.double.fail("create", reply(200, answer))
-    with pytest.raises(AssistantFailed, match="created a session without an id"):
+    with pytest.raises(AssistantFailed, match=r"created a session without an id \(transaction tx-42\)"):
         bench.assistant().answer(bench.request(), bench.turn())
 
 
@@ -193,3 +193,12 @@ def test_no_secret_stands_in_an_error(bench, auth, fault):
         if secret != "ann":
             assert secret not in text
             assert secret not in f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+def test_the_time_out_a_dialog_asks_for_replaces_the_configured_one(bench):
+    released = Event()
+    bench.double.fail("message", lambda handler: released.wait(0.9))
+    with pytest.raises(AssistantFailed) as caught:
+        bench.assistant(timeout=30).answer(bench.request(), bench.turn(timeout=0.2))
+    released.set()
+    assert caught.value.code == "timeout"

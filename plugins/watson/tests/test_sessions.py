@@ -151,3 +151,34 @@ def test_check_opens_and_closes_a_session_and_runs_nothing(bench, stateless):
 def test_check_fails_with_the_reason(bench):
     with pytest.raises(AssistantFailed, match="answered 404: Resource not found"):
         bench.assistant(environment_id="other").check()
+
+
+def test_a_session_that_is_over_is_deleted(bench):
+    assistant = bench.assistant()
+    first = assistant.answer(bench.request("hello"), bench.turn())
+    assistant.end_session(first.session_id)
+    assert bench.double.last("delete").path.endswith(f"/sessions/{first.session_id}")
+    assert bench.double.sessions == {}
+    assistant.end_session(first.session_id)  # the service does not know it any more
+    assert bench.double.count("delete") == 2
+
+
+def test_a_service_that_cannot_end_a_session_is_told_of(bench):
+    bench.double.fail("delete", lambda handler: handler.reply(500, {"error": "oops"}))
+    with pytest.raises(AssistantFailed):
+        bench.assistant().end_session("s")
+
+
+def test_a_stateless_assistant_has_no_session_to_end(bench):
+    bench.assistant(stateless=True).end_session("s")
+    assert bench.double.count("delete") == 0
+
+
+def test_attachments_and_context_pass_as_the_host_gives_them(bench):
+    variables = {"smsMedia": [{"mediaURL": "https://e.example/1", "mediaContentType": "image/jpeg"}]}
+    request = bench.request("look", skills={"main skill": {"user_defined": variables}})
+    request["input"]["attachments"] = [{"url": "https://e.example/1", "media_type": "image/jpeg"}]
+    bench.assistant().answer(request, bench.turn())
+    sent = bench.double.last("message").body
+    assert sent["input"]["attachments"] == request["input"]["attachments"]
+    assert sent["context"]["skills"] == request["context"]["skills"]

@@ -24,6 +24,9 @@ const STATES = {
   failed: ["Failed", "bad"],
 };
 
+const FILES = { "application/pdf": "PDF document", "text/vcard": "Contact", "text/plain": "Text file" };
+const ADDRESS = /(https?:\/\/[^\s<>"]*[^\s<>".,;:!?)\]])/;
+
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);
@@ -95,6 +98,7 @@ function wireCompose(phone, person, form) {
     const typed = phone.body.value;
     form.reset();
     chosen.hidden = true;
+    phone.body.focus(); // the next answer is typed at once, also after a click on Send
     const problem = await post(data);
     phone.problem.textContent = problem;
     phone.problem.hidden = !problem;
@@ -146,8 +150,8 @@ function render(message) {
     phone.items.set(message.sid, item);
     phone.list.append(item);
   }
-  item.querySelector(".text").textContent = message.body;
-  showPictures(item.querySelector(".pictures"), message.media);
+  showText(item.querySelector(".text"), message.body);
+  showMedia(item.querySelector(".media"), message.media);
   showState(item.querySelector(".state"), message);
   if (isNew && phone.items.size > SHOWN) {
     const [oldest, node] = phone.items.entries().next().value;
@@ -157,23 +161,60 @@ function render(message) {
   if (atEnd || (isNew && message.direction === "inbound")) phone.list.scrollTop = phone.list.scrollHeight;
 }
 
-function showPictures(place, media) {
-  const wanted = media.map((one) => one.sid).join();
-  if (place.dataset.shown === wanted) return; // a picture that is loaded again would flicker
-  place.dataset.shown = wanted;
-  place.replaceChildren(...media.map(picture));
+function showText(place, text) {
+  if (place.dataset.shown === text) return; // what somebody is selecting must not change
+  place.dataset.shown = text;
+  place.replaceChildren(...text.split(ADDRESS).map((part, index) => (index % 2 ? link(part) : part)));
 }
 
-function picture(media) {
-  if (media.content_type.startsWith("image/")) {
-    const image = element("img", { src: media.url, alt: `Picture (${media.content_type})`, loading: "lazy" });
-    image.addEventListener("load", () => {
-      const list = image.closest(".messages");
-      if (list) list.scrollTop = list.scrollHeight;
-    });
-    return image;
+function link(address) {
+  return element("a", { href: address, target: "_blank", rel: "noopener noreferrer", textContent: address });
+}
+
+function showMedia(place, media) {
+  const wanted = media.map((one) => one.sid).join();
+  if (place.dataset.shown === wanted) return; // a picture that is loaded again would flicker, a sound would stop
+  place.dataset.shown = wanted;
+  place.replaceChildren(...media.map(file));
+}
+
+function file(media) {
+  const kind = media.content_type.split("/")[0];
+  if (kind === "image") {
+    return scrolledTo("load", element("img", { src: media.url, alt: `Picture (${media.content_type})`, loading: "lazy" }));
   }
-  return element("a", { href: media.url, target: "_blank", rel: "noopener", textContent: `${media.content_type}, ${media.bytes} bytes` });
+  if (kind === "video") {
+    const properties = { src: media.url, controls: true, preload: "metadata", playsInline: true };
+    return named("Film", media, scrolledTo("loadedmetadata", element("video", properties)));
+  }
+  if (kind === "audio") {
+    return named("Sound", media, element("audio", { src: media.url, controls: true, preload: "metadata" }));
+  }
+  // Saved, not opened: the simulator serves it in a sandbox, where browsers show no documents.
+  const extension = media.content_type.split("/")[1].replace(/[^a-z0-9].*$/, "");
+  return element("a", {
+    href: media.url,
+    className: "file",
+    download: `${media.sid}.${extension}`,
+    textContent: `${FILES[media.content_type] || media.content_type}, ${size(media.bytes)}`,
+  });
+}
+
+function named(what, media, player) {
+  player.setAttribute("aria-label", `${what} (${media.content_type}, ${size(media.bytes)})`);
+  return player;
+}
+
+function scrolledTo(event, node) {
+  node.addEventListener(event, () => {
+    const list = node.closest(".messages");
+    if (list) list.scrollTop = list.scrollHeight;
+  });
+  return node;
+}
+
+function size(bytes) {
+  return bytes < 1000 ? `${bytes} bytes` : `${(bytes / 1000).toFixed(1)} kB`;
 }
 
 function showState(place, message) {
@@ -306,4 +347,5 @@ function storedPhones() {
 
 const asked = new URLSearchParams(location.search).getAll("person");
 for (const person of asked.length ? asked : storedPhones()) addPhone(person, false);
+phones.values().next().value?.body.focus({ preventScroll: true });
 listen();
