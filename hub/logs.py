@@ -36,6 +36,7 @@ OLDEST = timedelta(days=1)
 """What has not been taken for so long is dropped: a log that never comes back must not fill the store."""
 UNUSABLE_SECONDS = 60.0
 """Until an event is looked at again whose assistant cannot be used, for example for want of a plugin."""
+STOP_SECONDS = 5.0
 THREADS = 8
 AT_ONCE = 2
 """Events of one assistant offered to one plugin at the same time, so that a log that hangs holds up no other."""
@@ -78,6 +79,7 @@ class Logs:
         self._running: Counter[tuple[UUID, str]] = Counter()
         self._lock = threading.Lock()
         self._pid: int | None = None
+        self._thread: threading.Thread | None = None
 
     def wanted(self, assistant: BoundAssistant) -> bool:
         """Whether any plugin logs this assistant's turns."""
@@ -102,12 +104,18 @@ class Logs:
         """Begin to offer events; calling it again does nothing."""
         if self._pid != os.getpid() and self._registry.implementations("logged"):
             self._pid = os.getpid()
-            threading.Thread(target=self._loop, name="logs", daemon=True).start()
+            self._thread = threading.Thread(target=self._loop, name="logs", daemon=True)
+            self._thread.start()
 
-    def stop(self) -> None:
-        """Begin no further offer; what is under way is offered again by another worker if it does not end well."""
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Begin no further offer, and wait for those under way.
+
+        One that takes longer is offered again by another worker when its time has come.
+        """
         self._stopping.set()
         self._wake.set()
+        if self._thread is not None:
+            self._thread.join(seconds)
 
     def _loop(self) -> None:
         pool = ThreadPoolExecutor(THREADS, "log")
@@ -119,8 +127,7 @@ class Logs:
                 pause = self._sweep_seconds
             self._wake.wait(pause)
             self._wake.clear()
-        # What was claimed and has not begun is offered by another worker when its time has come.
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=True, cancel_futures=True)
 
     def _offer_due(self, pool: ThreadPoolExecutor) -> float:
         """Hand every due event to the pool; returns the seconds until the next one, a sweep at most."""

@@ -259,7 +259,7 @@ class LocalHub:
         self.script.gate.set()
         self.hub.stop()
         for thread in set(threading.enumerate()) - self._threads:
-            if thread.name.startswith(("engine-", "logs")):
+            if thread.name.startswith(("engine-", "farewell")):
                 thread.join(10)
         self.hub.store.close()
 
